@@ -38,5 +38,6 @@ func (r *Repeated) Add(err error) {
 	r.mu.count = 0
 	r.mu.written = time.Now()
 	r.mu.Unlock()
+	//nolint:sloglint // the message is the constant that NewRepeated was given
 	r.log.LogAttrs(context.Background(), r.level, r.msg, slog.Int(KeyCount, n), Err(err))
 }

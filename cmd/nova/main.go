@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/alecthomas/kong"
 )
@@ -15,6 +16,7 @@ var version = "dev"
 type cli struct {
 	Dev             devCommand     `cmd:"" help:"Run everything in one process, with embedded servers for what the configuration does not name."`
 	Demo            demoCommand    `cmd:"" help:"Publish a clip in a loop, as a broadcaster would."`
+	Bench           benchCommand   `cmd:"" help:"Measure beside a peer; prints ratios with percentiles."`
 	Keys            keysCommand    `cmd:"" help:"Make a stream key and the entry that allows it."`
 	Config          configCommand  `cmd:"" help:"Show or check the configuration."`
 	TranscodeWorker workerCommand  `cmd:"" hidden:"" help:"One transcode, on standard input and output; started by the transcode service."`
@@ -34,6 +36,7 @@ func main() {
 		kong.Name("nova"),
 		kong.Description("Live video: RTMP in, an aligned ladder out, playing in a browser. `nova dev` needs nothing but itself."),
 		kong.UsageOnError(),
+		kong.Vars{"clip": filepath.Join(cacheDir(), "clip", "video.mp4")},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 	)
 	if err := k.Run(); err != nil {

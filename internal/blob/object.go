@@ -23,11 +23,17 @@ type Info struct {
 	ETag string
 	// ContentType and CacheControl are empty in a listing.
 	ContentType, CacheControl string
-	Modified                  time.Time
+	// Metadata is what Put was given, from Head alone.
+	Metadata map[string]string
+	Modified time.Time
 }
 
 // PutOptions are the headers that an object is later served with.
-type PutOptions struct{ ContentType, CacheControl string }
+type PutOptions struct {
+	ContentType, CacheControl string
+	// Metadata is kept beside the object: lower-case names, printable ASCII values, 2 KB in all.
+	Metadata map[string]string
+}
 
 // Put stores body under key, or fails with nothing stored. It does not keep body.
 func (b *Bucket) Put(ctx context.Context, key string, body []byte, opts PutOptions) error {
@@ -39,6 +45,7 @@ func (b *Bucket) Put(ctx context.Context, key string, body []byte, opts PutOptio
 			ContentLength: aws.Int64(int64(len(body))),
 			ContentType:   optional(opts.ContentType),
 			CacheControl:  optional(opts.CacheControl),
+			Metadata:      opts.Metadata,
 		})
 		return err
 	})
@@ -60,6 +67,7 @@ func (b *Bucket) Head(ctx context.Context, key string) (Info, error) {
 		info = Info{
 			Key: key, Size: aws.ToInt64(out.ContentLength), ETag: aws.ToString(out.ETag),
 			ContentType: aws.ToString(out.ContentType), CacheControl: aws.ToString(out.CacheControl),
+			Metadata: out.Metadata,
 			Modified: aws.ToTime(out.LastModified),
 		}
 		return nil

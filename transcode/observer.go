@@ -1,0 +1,195 @@
+package transcode
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"nova/internal/media"
+	"nova/internal/relay"
+	"nova/transcode/job"
+	"nova/transcode/ladder"
+)
+
+// What the observer waits for before the first plan.
+const (
+	// ratePictures is how many pictures tell the frame rate of a source that does not state it.
+	ratePictures = 6
+	// observeLimit ends the wait for a frame rate, or for a picture at all.
+	observeLimit = 700 * time.Millisecond
+)
+
+// demand is what decides whether a worker is needed, and which ladder it makes: another demand, another worker.
+type demand struct {
+	video    bool
+	passable bool
+	audio    bool // must be encoded
+}
+
+// outdated tells that a worker for d does not do for now. With a picture the sound is the worker's own matter.
+func (d demand) outdated(now demand) bool {
+	if d.video && now.video {
+		return d.passable != now.passable
+	}
+	return d != now
+}
+
+// observer learns of a source what the plan needs. Safe for concurrent use.
+type observer struct {
+	mu struct {
+		sync.Mutex
+		tracks []media.Track
+		// stamps are the first pictures' times, until there are ratePictures of them.
+		stamps []int64
+		rate   media.Rational
+		key    int64
+		keyed  bool
+		gop    time.Duration
+		began  time.Time
+		// planned is the demand that the worker at hand was started for; changed is closed when it differs.
+		planned  demand
+		watching bool
+		changed  chan struct{}
+	}
+}
+
+func newObserver() *observer {
+	o := &observer{}
+	o.mu.changed = make(chan struct{})
+	return o
+}
+
+// see takes the source's next item.
+func (o *observer) see(item relay.Item) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.mu.began.IsZero() {
+		o.mu.began = time.Now()
+	}
+	if item.Unit == nil {
+		o.mu.tracks = item.Tracks
+	} else if t, ok := trackByID(o.mu.tracks, item.Unit.Track); ok && t.Kind == media.Video {
+		o.picture(t, item.Unit)
+	}
+	if o.mu.watching && o.mu.planned.outdated(o.demand()) {
+		o.mu.watching = false
+		close(o.mu.changed)
+	}
+}
+
+// picture, demand and source need mu.
+func (o *observer) picture(t media.Track, u *media.AccessUnit) {
+	if u.Config != nil && u.Config != t.Config {
+		o.mu.tracks = slices.Clone(o.mu.tracks)
+		for i := range o.mu.tracks {
+			if o.mu.tracks[i].ID == t.ID {
+				o.mu.tracks[i].Config = u.Config
+			}
+		}
+	}
+	if len(o.mu.stamps) < ratePictures {
+		o.mu.stamps = append(o.mu.stamps, u.PTS)
+		o.mu.rate = frameRate(o.mu.stamps, t.Timescale)
+	}
+	if o.mu.keyed && !u.Discontinuity {
+		o.mu.gop = max(o.mu.gop, media.Duration(u.PTS-o.mu.key, t.Timescale))
+	}
+	if u.Key {
+		o.mu.keyed, o.mu.key = true, u.PTS
+	}
+}
+
+// frameRate is the rate of pictures at these times, in any order: by the median distance, since one may be missing.
+func frameRate(stamps []int64, timescale int) media.Rational {
+	if len(stamps) < ratePictures {
+		return media.Rational{}
+	}
+	sorted := slices.Sorted(slices.Values(stamps))
+	var steps []int64
+	for i := 1; i < len(sorted); i++ {
+		steps = append(steps, sorted[i]-sorted[i-1])
+	}
+	slices.Sort(steps)
+	step := steps[len(steps)/2]
+	if step <= 0 {
+		return media.Rational{}
+	}
+	return media.Rational{Num: timescale, Den: int(step)}
+}
+
+// video is the track to make renditions of.
+func (o *observer) video() (media.Track, bool) {
+	for _, t := range o.mu.tracks {
+		if t.Kind == media.Video && t.Config != nil {
+			return t, true
+		}
+	}
+	return media.Track{}, false
+}
+
+func (o *observer) source() (ladder.Source, bool) {
+	t, ok := o.video()
+	if !ok {
+		return ladder.Source{}, false
+	}
+	src := ladder.NewSource(t.Config, t.Bitrate)
+	src.GOP = o.mu.gop
+	if stated := src.FrameRate.Float(); stated < 1 || stated > 240 {
+		src.FrameRate = o.mu.rate
+	}
+	return src, true
+}
+
+func (o *observer) demand() demand {
+	var d demand
+	var src ladder.Source
+	if src, d.video = o.source(); d.video {
+		d.passable = src.Passable()
+	}
+	for _, t := range o.mu.tracks {
+		d.audio = d.audio || t.Kind == media.Audio && t.Config != nil && !job.PassAudio(t.Config)
+	}
+	return d
+}
+
+// ready tells that a plan can be made: the picture's size and rate are known, or will not be for a while.
+func (o *observer) ready(now time.Time) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	src, ok := o.source()
+	if ok && src.FrameRate.Float() > 0 {
+		return true
+	}
+	return !o.mu.began.IsZero() && now.Sub(o.mu.began) >= observeLimit
+}
+
+// plan is what is known now; from here on stale tells when the demand is another one.
+func (o *observer) plan() (ladder.Source, demand) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	src, _ := o.source()
+	o.mu.planned, o.mu.watching, o.mu.changed = o.demand(), true, make(chan struct{})
+	return src, o.mu.planned
+}
+
+// stale is closed when what was planned last does not fit any more.
+func (o *observer) stale() <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.mu.changed
+}
+
+// await waits until a plan can be made. It fails with ctx's error.
+func (o *observer) await(ctx context.Context) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !o.ready(time.Now()) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}

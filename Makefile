@@ -40,7 +40,7 @@ setup-test:
 
 build: ## bin/nova
 	@mkdir -p bin
-	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/nova ./cmd/nova
+	go build -ldflags '$(LDFLAGS)' -o bin/nova ./cmd/nova
 
 web: ## build the page alone
 	@deploy/setup/web.sh
@@ -94,4 +94,4 @@ docs: build ## docs/CONFIG.md and deploy/nova.sample.yaml from the configuration
 	./bin/nova config sample > deploy/nova.sample.yaml
 
 clean: ## remove what was built and what `make run` stored (the cache stays)
-	rm -rf bin .nova web/dist/assets web/dist/index.html web/dist/.stamp web/node_modules
+	rm -rf bin .nova web/dist/assets web/dist/index.html web/dist/.stamp web/.build web/node_modules

@@ -46,7 +46,7 @@ func program(name string) string { return cmp.Or(os.Getenv("NOVA_"+strings.ToUpp
 // ffmpeg runs it and returns what it wrote to its standard output. What it complains about fails the test.
 func ffmpeg(t testing.TB, args ...string) []byte {
 	t.Helper()
-	return tool(t, "ffmpeg", append([]string{"-hide_banner", "-nostdin", "-v", "warning", "-y"}, args...)...)
+	return tool(t, "ffmpeg", append([]string{"-hide_banner", "-nostdin", "-v", "error", "-y"}, args...)...)
 }
 
 func tool(t testing.TB, name string, args ...string) []byte {

@@ -132,6 +132,20 @@ func TestSourceAloneVFR(t *testing.T) {
 	}
 }
 
+// B-frames whose first decoding times lie before 0: the presentation times stay what they are.
+func TestDecodingBeforeZero(t *testing.T) {
+	lanes := []lane{
+		{name: "source", clip: picture(t, "320x180", "24", 48, 9, "-bf 2 -preset veryfast"), shift: -time.Second / 12},
+		{name: "source-audio", clip: sound(t, 48000, 2, 9)},
+	}
+	w := play(t, DefaultConfig(), lanes, nil)
+	w.check(t, []string{"source audio"}, `
+		audio: 2.00 2.00 2.00 2.00 1.02
+		source: 2.00 2.00 2.00 2.00 1.02`)
+	w.exact(t, "source", lanes[0])
+	w.exact(t, "audio", lanes[1])
+}
+
 // Keyframes ten seconds apart: the source is never passed through.
 func TestGOPTooLong(t *testing.T) {
 	w := play(t, DefaultConfig(), []lane{
@@ -179,18 +193,43 @@ func TestWorkerDies(t *testing.T) {
 	w := play(t, DefaultConfig(), []lane{
 		{name: "source", clip: picture(t, "320x180", "25", 50, 17, "-bf 0")},
 		{name: "source-audio", clip: sound(t, 48000, 2, 17)},
-		{name: "120p", clip: picture(t, "212x120", "25", 50, 17, "-bf 0"), delay: lag,
+		{
+			name: "120p", clip: picture(t, "212x120", "25", 50, 17, "-bf 0"), delay: lag,
 			change: func(u *media.AccessUnit) *media.AccessUnit {
 				if u.PTS >= from && u.PTS < to {
 					return nil
 				}
 				return u
-			}},
+			},
+		},
 	}, nil)
 	w.check(t, []string{"source 120p audio", "source audio", "source 120p audio"}, `
 		120p: 2.00 2.00 2.00 gap2.00 gap2.00 gap2.00 2.00 2.00 1.02
 		audio: 2.00 2.00 2.00 2.00 2.00 2.00 2.00 2.00 1.02
 		source: 2.00 2.00 2.00 2.00 2.00 2.00 2.00 2.00 1.02`)
+	for _, c := range []struct {
+		name, label string
+		want        float64
+	}{
+		{"nova_packager_segments_total", "video", 9 + 6},
+		{"nova_packager_segments_total", "audio", 9},
+		{"nova_packager_gaps_total", "", 3},
+		{"nova_packager_cuts_total", "source", 9},
+		{"nova_packager_cuts_total", "forced", 0},
+		{"nova_packager_units_dropped_total", "keyframe", 25}, // from 11 s to the keyframe at 12 s
+		{"nova_packager_held_bytes", "", 0},
+		{"nova_packager_sessions", "", 0},
+	} {
+		if got := w.metric(c.name, c.label); got != c.want {
+			t.Errorf("%s %s is %v, want %v", c.name, c.label, got, c.want)
+		}
+	}
+	for _, kind := range []string{"video", "audio"} {
+		parts := w.metric("nova_packager_parts_total", kind)
+		if n := w.metric("nova_packager_inside_delay_seconds", kind); n != parts || n < 36 {
+			t.Errorf("%v inside delays of %v %s parts", n, parts, kind)
+		}
+	}
 }
 
 // The publisher changes the size of its picture: a new initialization section behind a discontinuity.

@@ -20,6 +20,8 @@ type unit struct {
 	*media.AccessUnit
 	timescale int
 	pts, dts  int64
+	// decode is the DTS that is written, in the track's clock: never negative.
+	decode int64
 }
 
 // rendition places the units of one track into segments. Owned by session.run.
@@ -43,13 +45,13 @@ type rendition struct {
 	// broken tells that a unit was left out: nothing is decodable before the next keyframe.
 	broken bool
 
-	taken    bool  // any unit was
-	lastDTS  int64 // of the unit taken last, on the timeline's clock
-	lastPTS  int64
-	interval int64 // between the last two
-	arrival  time.Time
-	end      int64 // of everything taken
-	config   *media.CodecConfig
+	taken      bool  // any unit was
+	lastDTS    int64 // of the unit taken last, on the timeline's clock
+	lastDecode int64 // as it is written
+	interval   int64 // between the last two
+	arrival    time.Time
+	end        int64 // of everything taken
+	config     *media.CodecConfig
 
 	init     initSection
 	sequence uint32 // of the last fragment
@@ -85,7 +87,7 @@ func newRendition(s *session, name string, kind media.Kind, role timeline.Role) 
 // take queues the next unit of the rendition's track and shows it to the timeline. It refuses what repeats or
 // does not fit.
 func (r *rendition) take(t *media.Track, u *media.AccessUnit) bool {
-	w := &unit{AccessUnit: u, timescale: t.Timescale}
+	w := &unit{AccessUnit: u, timescale: t.Timescale, decode: r.decodeTime(u)}
 	w.pts = media.Rescale(u.PTS, t.Timescale, timeline.Clock)
 	w.dts = media.Rescale(u.DTS, t.Timescale, timeline.Clock)
 	cfg := u.Config
@@ -100,7 +102,7 @@ func (r *rendition) take(t *media.Track, u *media.AccessUnit) bool {
 	if r.taken {
 		r.interval = min(w.dts-r.lastDTS, timeline.Clock)
 	}
-	r.taken, r.lastDTS, r.lastPTS, r.config, r.arrival = true, w.dts, w.pts, cfg, time.Now()
+	r.taken, r.lastDTS, r.lastDecode, r.config, r.arrival = true, w.dts, w.decode, cfg, time.Now()
 	r.end = max(r.end, w.pts+r.length(w))
 	if u.Config == nil {
 		c := *u
@@ -112,6 +114,19 @@ func (r *rendition) take(t *media.Track, u *media.AccessUnit) bool {
 		PTS: w.pts, DTS: w.dts, Key: u.Key, NewConfig: newConfig, Discontinuity: u.Discontinuity,
 	})
 	return true
+}
+
+// decodeTime is the DTS to write. B-frames may put the first ones before 0, where CMAF has no time: those are
+// decoded right after each other from 0 on. Sound is decoded when it is presented.
+func (r *rendition) decodeTime(u *media.AccessUnit) int64 {
+	switch {
+	case r.kind == media.Audio:
+		return u.PTS
+	case !r.taken:
+		return max(u.DTS, 0)
+	default:
+		return max(u.DTS, r.lastDecode+1)
+	}
 }
 
 // length is how long a unit lasts where the next one is not known.
@@ -295,7 +310,7 @@ func (r *rendition) begin(u *unit) error {
 
 // makeInit writes the initialization section of the unit's configuration and gives it out.
 func (r *rendition) makeInit(u *unit) error {
-	track := fmp4.Track{Kind: r.kind, Timescale: u.timescale, DecodeShift: max(r.init.track.DecodeShift, -u.DTS, 0)}
+	track := fmp4.Track{Kind: r.kind, Timescale: u.timescale}
 	body, err := fmp4.Init(track, u.Config)
 	if err != nil {
 		return fmt.Errorf("cannot write the initialization section of %q: %w", r.name, err)

@@ -37,7 +37,7 @@ func (g *segment) begin(r *rendition, u *unit) {
 // add takes the next unit and finishes the sample before it.
 func (g *segment) add(r *rendition, u *unit) {
 	if g.last != nil {
-		g.sample(r, g.last, u.DTS-g.last.DTS)
+		g.sample(r, g.last, u.decode-g.last.decode)
 	}
 	g.last = u
 }
@@ -56,10 +56,10 @@ func (g *segment) sample(r *rendition, u *unit, d int64) {
 		r.partTarget = timeline.PartTarget(ticks(r.s.p.cfg.PartTarget), frame)
 	}
 	g.rule.Target = media.Rescale(r.partTarget, timeline.Clock, u.timescale)
-	if g.rule.Closes(u.DTS, d) {
+	if g.rule.Closes(u.decode, d) {
 		g.flush(r)
 	}
-	g.samples = append(g.samples, fmp4.Sample{PTS: pts(r, u), DTS: u.DTS, Duration: d, Key: u.Key, Data: u.Data})
+	g.samples = append(g.samples, fmp4.Sample{PTS: u.PTS, DTS: u.decode, Duration: d, Key: u.Key, Data: u.Data})
 	g.arrived = u.Arrived
 	g.count++
 	g.duration += d
@@ -67,14 +67,6 @@ func (g *segment) sample(r *rendition, u *unit, d int64) {
 		g.flush(r)
 		g.rule.End()
 	}
-}
-
-// pts is the presentation time of a sample: sound is presented when it is decoded.
-func pts(r *rendition, u *unit) int64 {
-	if r.kind == media.Audio {
-		return u.DTS
-	}
-	return u.PTS
 }
 
 // flush writes the open part.
@@ -132,8 +124,8 @@ func (g *segment) end(r *rendition, next *unit) ([]byte, []present.Part) {
 // lastDuration is the length of the segment's last sample: up to the unit that follows, so that the segments
 // join without a seam, or its own where none follows.
 func (g *segment) lastDuration(r *rendition, next *unit) int64 {
-	if next != nil && next.timescale == g.last.timescale && next.DTS > g.last.DTS {
-		return next.DTS - g.last.DTS
+	if next != nil && next.timescale == g.last.timescale && next.decode > g.last.decode {
+		return next.decode - g.last.decode
 	}
 	return max(1, media.Rescale(r.length(g.last), timeline.Clock, g.last.timescale))
 }

@@ -39,9 +39,12 @@ type session struct {
 	// tracks are the announced tracks of each feed, by ID, with the newest configuration seen.
 	tracks [feeds]map[int]media.Track
 	// inputs are the renditions that tracks feed.
-	inputs     map[input]*rendition
-	renditions []*rendition // in the order of their appearance
-	cutsSeen   int
+	inputs       map[input]*rendition
+	renditions   []*rendition // in the order of their appearance
+	cutsSeen     int
+	newestPoster []byte
+	// refusedBefore is what the log says of the source.
+	refusedBefore bool
 	// renditionsEnded is when the transcoder's stream ended; zero while it runs, and once that has had its
 	// effect: at the end of a session it ends a moment before the source or after it, which changes nothing.
 	renditionsEnded time.Time
@@ -207,6 +210,11 @@ func (s *session) tick() {
 		s.renditionsEnded = time.Time{}
 		s.setTracks(fromRenditions, nil)
 	}
+	if refused := s.timeline.Refused(); refused != s.refusedBefore {
+		s.refusedBefore = refused
+		s.log.Warn("source passed through or not by the distance of its keyframes",
+			"passed", !refused, "max_gop", s.p.cfg.MaxGOP)
+	}
 	for _, r := range s.renditions {
 		r.closeSilent(now)
 	}
@@ -219,20 +227,32 @@ func (s *session) poster(u *media.AccessUnit) {
 		return
 	}
 	s.window.setPoster(u.Data)
-	s.open()
-	s.sink.PutPoster(u.Data)
+	s.newestPoster = u.Data
+	if s.sink != nil {
+		s.sink.PutPoster(u.Data)
+	}
 }
 
-// open begins the recording: with the first segment or poster, so that a session without any leaves nothing.
+// joinedLate is how far into a session its first segment may lie for the recording to be the session's own. One
+// that begins later goes on after a restart or an outage: it must not replace what was recorded before.
+const joinedLate = time.Minute
+
+// open begins the recording, with the first segment: a session without any leaves nothing.
 func (s *session) open() {
 	if s.sink != nil {
 		return
 	}
+	id := s.info.Stream + "-" + s.info.Session
+	if cuts := s.timeline.Cuts(); len(cuts) > 0 && span(cuts[0].PTS) > joinedLate {
+		id += "-" + s.prefix
+	}
 	s.sink = s.p.sink.OpenSession(present.Session{
-		VideoID:    s.info.Stream + "-" + s.info.Session,
-		PlaybackID: s.info.Stream, Title: s.info.Title, Start: s.info.Start,
+		VideoID: id, PlaybackID: s.info.Stream, Title: s.info.Title, Start: s.info.Start,
 		TargetDuration: s.p.cfg.targetDuration(),
 	})
+	if s.newestPoster != nil {
+		s.sink.PutPoster(s.newestPoster)
+	}
 }
 
 // finish ends the session: the last segments are closed and nothing more will come.
@@ -242,6 +262,7 @@ func (s *session) finish() {
 		end = max(end, r.end)
 	}
 	s.timeline.Finish(end)
+	s.cutsSeen = len(s.timeline.Cuts()) // the end is not a cut
 	s.advance()
 	for _, r := range s.renditions {
 		r.finish()

@@ -120,7 +120,7 @@ func (s *session) ready() (picture, sound, missing bool) {
 	sound = !s.has(media.Audio)
 	for _, r := range s.renditions {
 		switch {
-		case r.gone || r.role == timeline.Source && s.timeline.Refused():
+		case r.gone || r.refused(): // a source that has not proven itself is not waited for
 		case r.real == 0:
 			missing = true
 		case r.kind == media.Video:

@@ -15,6 +15,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"nova/internal/media"
 	"nova/internal/relay"
 	"nova/internal/testkit"
@@ -46,6 +48,7 @@ type world struct {
 	p         *Packager
 	rec       *recorder
 	logs      bytes.Buffer
+	metrics   *prometheus.Registry
 	viewer    *viewer
 }
 
@@ -53,7 +56,7 @@ type world struct {
 // are ingest's, all others the transcoder's.
 func play(t *testing.T, cfg Config, lanes []lane, during func(*world)) *world {
 	t.Helper()
-	w := &world{t: t, rec: &recorder{t: t}}
+	w := &world{t: t, rec: &recorder{t: t}, metrics: prometheus.NewRegistry()}
 	synctest.Test(t, func(t *testing.T) {
 		w.t = t
 		log := slog.New(slog.NewTextHandler(&w.logs, nil))
@@ -64,7 +67,7 @@ func play(t *testing.T, cfg Config, lanes []lane, during func(*world)) *world {
 		if w.transcode, err = relay.NewHub(relay.DefaultHubConfig("transcode"), log, nil); err != nil {
 			t.Fatal(err)
 		}
-		if w.p, err = New(cfg, w.ingest, w.transcode, w.rec, log, nil); err != nil {
+		if w.p, err = New(cfg, w.ingest, w.transcode, w.rec, log, w.metrics); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -86,6 +89,23 @@ func play(t *testing.T, cfg Config, lanes []lane, during func(*world)) *world {
 		running.Wait()
 	})
 	return w
+}
+
+// metric is the sum of a metric's values, or of a histogram's counts, over the labels that hold the value.
+func (w *world) metric(name, label string) (sum float64) {
+	families, err := w.metrics.Gather()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() != name || label != "" && (len(m.GetLabel()) == 0 || m.GetLabel()[0].GetValue() != label) {
+				continue
+			}
+			sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		}
+	}
+	return sum
 }
 
 // publish sends the lanes through the hubs, each unit at its time, and ends the streams.
@@ -142,13 +162,13 @@ func (w *world) steps(lanes []lane) []step {
 			c.Track = i
 			c.PTS += media.Ticks(l.shift, track.Timescale)
 			c.DTS += media.Ticks(l.shift, track.Timescale)
-			at := media.Duration(c.DTS, track.Timescale) + l.delay
+			at := max(media.Duration(c.DTS, track.Timescale), 0) + l.delay
 			v := &c
 			if l.change != nil {
 				v = l.change(v)
 			}
 			if v != nil && at >= l.from && (l.to == 0 || at < l.to) {
-				steps = append(steps, step{max(at, 0), i, v})
+				steps = append(steps, step{at, i, v})
 			}
 		}
 	}
@@ -180,7 +200,6 @@ type viewer struct {
 	// variants are the renditions of the multivariant playlist over time, one line per change.
 	variants []string
 	live     []present.LiveStream
-	quiet    bool
 }
 
 func newViewer(t *testing.T, p *Packager) *viewer {
@@ -192,7 +211,7 @@ func (v *viewer) watch(stop chan struct{}) {
 		select {
 		case <-stop:
 			return
-		case <-time.After(97 * time.Millisecond):
+		case <-time.After(190 * time.Millisecond):
 			v.look()
 		}
 	}

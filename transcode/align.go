@@ -64,7 +64,7 @@ func (a *aligner) take(mark int64, ok bool) []*media.AccessUnit {
 	var out []*media.AccessUnit
 	for a.held > 0 {
 		lane := a.oldest()
-		if !(ok && lane.units[0].PTS <= mark) && a.held <= alignHeld {
+		if (!ok || lane.units[0].PTS > mark) && a.held <= alignHeld {
 			break
 		}
 		out = append(out, lane.units[0])

@@ -72,8 +72,11 @@ func (c Config) Validate() error {
 		value int
 		max   int
 	}{
-		{"gpu", c.GPU, 64}, {"sessions", c.Sessions, 1 << 16}, {"threads", c.Threads, 64},
-		{"decode_threads", c.DecodeThreads, 64}, {"max_streams", c.MaxStreams, 1 << 16},
+		{"gpu", c.GPU, 64},
+		{"sessions", c.Sessions, 1 << 16},
+		{"threads", c.Threads, 64},
+		{"decode_threads", c.DecodeThreads, 64},
+		{"max_streams", c.MaxStreams, 1 << 16},
 	} {
 		if f.value < 0 || f.value > f.max {
 			return fmt.Errorf("%s: %d must be 0 to %d", f.name, f.value, f.max)

@@ -2,6 +2,7 @@ package transcode
 
 import (
 	"context"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -15,7 +16,7 @@ import (
 // What the observer waits for before the first plan.
 const (
 	// ratePictures is how many pictures tell the frame rate of a source that does not state it.
-	ratePictures = 6
+	ratePictures = 8
 	// observeLimit ends the wait for a frame rate, or for a picture at all.
 	observeLimit = 700 * time.Millisecond
 )
@@ -100,22 +101,67 @@ func (o *observer) picture(t media.Track, u *media.AccessUnit) {
 	}
 }
 
-// frameRate is the rate of pictures at these times, in any order: by the median distance, since one may be missing.
+// commonRates are what cameras and encoders make.
+var commonRates = []media.Rational{
+	{Num: 24, Den: 1},
+	{Num: 25, Den: 1},
+	{Num: 30, Den: 1},
+	{Num: 50, Den: 1},
+	{Num: 60, Den: 1},
+	{Num: 24000, Den: 1001},
+	{Num: 30000, Den: 1001},
+	{Num: 60000, Den: 1001},
+	{Num: 15, Den: 1},
+	{Num: 20, Den: 1},
+	{Num: 48, Den: 1},
+	{Num: 120, Den: 1},
+}
+
+// frameRate is the rate of pictures at these times, in any order, of which some may be missing. It is the common
+// rate next to it where that is within 1 %.
 func frameRate(stamps []int64, timescale int) media.Rational {
 	if len(stamps) < ratePictures {
 		return media.Rational{}
 	}
-	sorted := slices.Sorted(slices.Values(stamps))
-	var steps []int64
+	step, steady := meanStep(slices.Sorted(slices.Values(stamps)))
+	if step <= 0 {
+		return media.Rational{}
+	}
+	rate := float64(timescale) / step
+	best, off := media.Rational{Num: timescale, Den: int(step)}, 0.01
+	if whole := math.Round(rate); math.Abs(whole/rate-1) < off {
+		best = media.Rational{Num: int(whole), Den: 1}
+	}
+	for _, common := range commonRates {
+		d := math.Abs(common.Float()/rate - 1)
+		if !steady && common.Den != 1 {
+			d += blur
+		}
+		if d < off-1e-6 {
+			best, off = common, d
+		}
+	}
+	return best
+}
+
+// blur is how far a clock in milliseconds is off over ratePictures: 24 and 24000/1001 look the same.
+const blur = 0.005
+
+// meanStep is the mean of the distances that are near the median; steady tells that they are all alike.
+func meanStep(sorted []int64) (mean float64, steady bool) {
+	steps := make([]int64, 0, len(sorted))
 	for i := 1; i < len(sorted); i++ {
 		steps = append(steps, sorted[i]-sorted[i-1])
 	}
 	slices.Sort(steps)
-	step := steps[len(steps)/2]
-	if step <= 0 {
-		return media.Rational{}
+	median := steps[len(steps)/2]
+	var sum, n int64
+	for _, step := range steps {
+		if step*2 > median && step*2 < median*3 {
+			sum, n = sum+step, n+1
+		}
 	}
-	return media.Rational{Num: timescale, Den: int(step)}
+	return float64(sum) / float64(max(n, 1)), steps[len(steps)-1]-steps[0] <= 2
 }
 
 // video is the track to make renditions of.

@@ -179,19 +179,29 @@ func (o *output) published() (at time.Duration, ok bool) {
 // before the keyframe that a worker is restarted at.
 const soundAhead = time.Second
 
+// lastPictures is what may be missing at the end of a stream that is all out: pictures that a rung's frame rate has
+// no room for.
+const lastPictures = 200 * time.Millisecond
+
+// behind tells that a rung, or the sound where there are no rungs, has not come to the source's last unit at end.
+func (o *output) behind(end time.Duration) bool {
+	video := hasVideo(o.tracks)
+	for _, t := range o.tracks {
+		if t.Kind == media.Image || video && t.Kind != media.Video {
+			continue
+		}
+		lane := o.lanes[t.Name]
+		if !lane.began || media.Duration(lane.pts, lane.timescale) < end-lastPictures {
+			return true
+		}
+	}
+	return len(o.tracks) == 0
+}
+
 func names(tracks []media.Track) []string {
 	list := make([]string, len(tracks))
 	for i, t := range tracks {
 		list[i] = t.Name
 	}
 	return list
-}
-
-// expects tells which kinds of source units a worker with these tracks makes something of at once.
-func expects(tracks []media.Track) (video, audio bool) {
-	for _, t := range tracks {
-		video = video || t.Kind == media.Video
-		audio = audio || t.Name == media.SharedAudio
-	}
-	return video, audio
 }

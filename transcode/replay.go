@@ -47,6 +47,8 @@ type replay struct {
 		// seek tells that units are left out up to the next start.
 		seek  bool
 		ended bool
+		// newest is the time of the last picture; of the last sound where there is no picture.
+		newest time.Duration
 		// last is the DTS of each track's last unit.
 		last map[int]int64
 		// changed is closed and made anew whenever something here changed.
@@ -124,6 +126,9 @@ func (r *replay) push(item relay.Item) {
 	} else if t, ok := trackByID(r.mu.latest, item.Unit.Track); ok {
 		e.at = media.Duration(item.Unit.PTS, t.Timescale)
 		e.start = !r.mu.keyed || t.Kind == media.Video && item.Unit.Key
+		if !r.mu.keyed || t.Kind == media.Video {
+			r.mu.newest = max(r.mu.newest, e.at)
+		}
 		if r.mu.seek = r.mu.seek && !e.start; r.mu.seek {
 			return
 		}
@@ -275,6 +280,13 @@ func (r *replay) over() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.mu.ended
+}
+
+// newest is the time of the last picture; of the last sound where there is no picture.
+func (r *replay) newest() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.mu.newest
 }
 
 // fresh tells that a unit goes on from its track's last one; a reader that joined again brings some twice.

@@ -76,5 +76,5 @@ func (l *relog) structured(fields map[string]any) {
 			attrs = append(attrs, slog.Any(key, fields[key]))
 		}
 	}
-	l.log.LogAttrs(context.Background(), level, msg, attrs...)
+	l.log.LogAttrs(context.Background(), level, msg, attrs...) //nolint:sloglint // the worker's own message
 }

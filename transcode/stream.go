@@ -153,11 +153,14 @@ func (st *stream) supervise(ctx context.Context) {
 		began := time.Now()
 		reason := st.attempt(ctx, spec)
 		st.sup.admission.release(share)
-		switch reason {
-		case endClean:
+		switch {
+		case reason == endClean:
 			return
-		case endReplan:
+		case reason == endReplan:
 			st.restarted(reason, 0)
+		case reason == endHang && st.replay.over() && !st.out.behind(st.replay.newest()):
+			st.log.Error("worker did not end, and was killed")
+			return
 		default:
 			if st.replay.over() {
 				tail++

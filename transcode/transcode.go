@@ -21,6 +21,7 @@ import (
 
 	"nova/internal/obs"
 	"nova/internal/relay"
+	"nova/transcode/av"
 	"nova/transcode/job"
 	"nova/transcode/ladder"
 )
@@ -51,7 +52,7 @@ type session struct {
 	done chan struct{}
 }
 
-// New checks cfg and allocates. source is where live streams come from: ingest's hub. A nil reg means a registry
+// New checks cfg, and that the encoder is there, and allocates. source is where live streams come from: ingest's hub. A nil reg means a registry
 // of its own.
 func New(cfg Config, source relay.Source, log *slog.Logger, reg prometheus.Registerer) (*Supervisor, error) {
 	if err := cfg.Validate(); err != nil {
@@ -59,6 +60,9 @@ func New(cfg Config, source relay.Source, log *slog.Logger, reg prometheus.Regis
 	}
 	if reg == nil {
 		reg = prometheus.NewRegistry()
+	}
+	if err := tryEncoder(cfg); err != nil {
+		return nil, fmt.Errorf("cannot set up transcoding: %w", err)
 	}
 	s := &Supervisor{
 		cfg: cfg, source: source, log: log.With(obs.KeyComp, "transcode"), admission: newAdmission(cfg),
@@ -79,6 +83,19 @@ func New(cfg Config, source relay.Source, log *slog.Logger, reg prometheus.Regis
 		return nil, fmt.Errorf("cannot set up transcoding: %w", err)
 	}
 	return s, nil
+}
+
+// tryEncoder refuses a GPU encoder that is not there: at the start, not when the first stream comes.
+func tryEncoder(cfg Config) error {
+	if cfg.Encoder == encoderX264 {
+		return nil
+	}
+	gpu, err := av.OpenGPU(cfg.GPU)
+	if err != nil {
+		return fmt.Errorf("encoder: %s was asked for, and nothing else is taken instead: %w", cfg.Encoder, err)
+	}
+	gpu.Close()
+	return nil
 }
 
 // level is the level that log is enabled for; workers log at the same.

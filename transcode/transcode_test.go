@@ -14,6 +14,7 @@ import (
 )
 
 func TestStreamGoesThrough(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, testConfig(fakeArg, "ok", "0", ""))
 	r.live("demo", 90, 30, 2*time.Millisecond)
 	g := r.collect("demo")
@@ -39,6 +40,7 @@ func TestStreamGoesThrough(t *testing.T) {
 
 // A worker that dies once, in whatever way, costs no picture: another one goes on with the next.
 func TestWorkerDiesOnce(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []struct{ name, reason string }{
 		{"crash", endCrash},
 		{"fail", endExit},
@@ -51,10 +53,14 @@ func TestWorkerDiesOnce(t *testing.T) {
 		t.Run(mode.name, func(t *testing.T) {
 			t.Parallel()
 			marker := filepath.Join(t.TempDir(), "died")
-			r := newRig(t, testConfig(fakeArg, mode.name, fmt.Sprint(45*frame), marker))
-			r.live("demo", 120, 30, 10*time.Millisecond)
+			cfg := testConfig(fakeArg, mode.name, fmt.Sprint(45*frame), marker)
+			if mode.reason == endStall {
+				cfg.StallTimeout = 500 * time.Millisecond
+			}
+			r := newRig(t, cfg)
+			r.live("demo", 180, 30, 10*time.Millisecond)
 			g := r.collect("demo")
-			g.whole(t, 120, "480p", "360p")
+			g.whole(t, 180, "480p", "360p")
 			if n := r.metric("nova_transcode_worker_restarts_total", mode.reason); n != 1 {
 				t.Errorf("%v restarts because of %q, want 1", n, mode.reason)
 			}
@@ -75,6 +81,7 @@ func TestWorkerDiesOnce(t *testing.T) {
 
 // A successor with another configuration is flagged once.
 func TestReconfiguredWorker(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, testConfig(fakeArg, "reconfigure", "0", ""))
 	r.live("demo", 120, 30, 10*time.Millisecond)
 	killed := false
@@ -97,6 +104,7 @@ func TestReconfiguredWorker(t *testing.T) {
 
 // A group of pictures on which each worker dies is left out; what comes after it is there.
 func TestPoisonedPicturesAreLeftOut(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, testConfig(fakeArg, "crash", fmt.Sprint(45*frame), ""))
 	r.live("demo", 60, 30, 5*time.Millisecond)
 	g := r.collect("demo")
@@ -108,6 +116,7 @@ func TestPoisonedPicturesAreLeftOut(t *testing.T) {
 
 // One stream's worker dies again and again; the other stream does not notice.
 func TestOtherStreamsAreUntouched(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(fakeArg, "crash", fmt.Sprint(100*frame), "")
 	r := newRig(t, cfg)
 	r.live("bad", 120, 30, 10*time.Millisecond)
@@ -128,6 +137,7 @@ func TestOtherStreamsAreUntouched(t *testing.T) {
 
 // A worker that ignores the end of its input is killed, and all that it gave is published.
 func TestHangingWorkerIsKilled(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(fakeArg, "hang", "0", "")
 	cfg.DrainTimeout = 300 * time.Millisecond
 	r := newRig(t, cfg)
@@ -135,12 +145,16 @@ func TestHangingWorkerIsKilled(t *testing.T) {
 	began := time.Now()
 	g := r.collect("demo")
 	g.whole(t, 30, "480p", "360p")
-	if took := time.Since(began); took > 8*time.Second {
+	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("the stream ended after %v", took)
+	}
+	if n := len(r.log.lines("worker started")); n != 1 {
+		t.Errorf("%d workers were started for nothing more to do", n)
 	}
 }
 
 func TestRefusedJobIsNotTriedAgain(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, testConfig(fakeArg, "refuse", "0", ""))
 	published := r.live("demo", 60, 30, 5*time.Millisecond)
 	<-published
@@ -155,6 +169,7 @@ func TestRefusedJobIsNotTriedAgain(t *testing.T) {
 }
 
 func TestMissingProgram(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig()
 	cfg.Command = []string{"/nonexistent/worker"}
 	r := newRig(t, cfg)
@@ -167,8 +182,19 @@ func TestMissingProgram(t *testing.T) {
 	}
 }
 
+// A worker that hangs when the source has ended already is replaced too: the end of the stream is not lost.
+func TestTailSurvivesHangingWorker(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig(fakeArg, "stall", fmt.Sprint(45*frame), filepath.Join(t.TempDir(), "died"))
+	cfg.DrainTimeout = 500 * time.Millisecond
+	r := newRig(t, cfg)
+	r.live("demo", 60, 30, 5*time.Millisecond)
+	r.collect("demo").whole(t, 60, "480p", "360p")
+}
+
 // The order to stop drains the workers, and ends the renditions properly.
 func TestStopDrains(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, testConfig(fakeArg, "ok", "0", ""))
 	r.live("demo", 150, 30, 10*time.Millisecond)
 	reader, err := r.join("demo")
@@ -199,6 +225,7 @@ func TestStopDrains(t *testing.T) {
 
 // The next session of a stream waits for the one before it to be drained.
 func TestSessionsFollowEachOther(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, testConfig(fakeArg, "ok", "0", ""))
 	for _, session := range []string{"one", "two"} {
 		s, err := r.source.Open(relay.Info{Stream: "demo", Session: session})
@@ -222,6 +249,7 @@ func TestSessionsFollowEachOther(t *testing.T) {
 // The observed distance between keyframes makes a source unfit to be passed: its own height joins the ladder,
 // without a picture missing.
 func TestLongGOPAddsRung(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, testConfig(fakeArg, "ok", "0", ""))
 	r.live("demo", 240, 200, 3*time.Millisecond)
 	g := r.collect("demo")
@@ -239,6 +267,7 @@ func TestLongGOPAddsRung(t *testing.T) {
 }
 
 func TestNothingToDo(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(fakeArg, "ok", "0", "")
 	r := newRig(t, cfg)
 	s, err := r.source.Open(relay.Info{Stream: "radio", Session: "one"})
@@ -260,6 +289,7 @@ func TestNothingToDo(t *testing.T) {
 
 // Streams that do not fit get fewer rungs, at last none, and are served when others end.
 func TestAdmissionOfStreams(t *testing.T) {
+	t.Parallel()
 	cfg := testConfig(fakeArg, "ok", "0", "")
 	cfg.MaxStreams = 1
 	r := newRig(t, cfg)
@@ -270,8 +300,14 @@ func TestAdmissionOfStreams(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.live("fourth", 30, 30, 5*time.Millisecond)
-	r.until("the fourth stream is refused", func() bool { return r.metric("nova_transcode_admission_refused_total", "streams") == 1 })
-	lines := r.log.lines("stream gets fewer renditions than planned")
+	var lines []map[string]any
+	r.until("the fourth stream is refused", func() bool {
+		lines = r.log.lines("stream gets fewer renditions than planned")
+		return len(lines) > 0
+	})
+	if n := r.metric("nova_transcode_admission_refused_total", "streams"); n != 1 {
+		t.Errorf("%v refusals, want 1", n)
+	}
 	if len(lines) != 1 || lines[0]["stream"] != "fourth" || lines[0]["reason"] != "streams" {
 		t.Errorf("log lines %v", lines)
 	}
@@ -281,9 +317,20 @@ func TestAdmissionOfStreams(t *testing.T) {
 }
 
 func TestNewRefusesBadConfig(t *testing.T) {
+	t.Parallel()
 	cfg := DefaultConfig()
 	cfg.Encoder = "av1_nvenc"
 	if _, err := New(cfg, nil, discard(), nil); err == nil || !strings.Contains(err.Error(), "encoder:") {
 		t.Errorf("error %v, want one that names the field", err)
+	}
+}
+
+// An encoder that is not there is refused by name; the CPU does not take its place.
+func TestNewRefusesMissingGPU(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.Encoder, cfg.GPU = "h264_nvenc", 63
+	_, err := New(cfg, nil, discard(), nil)
+	if err == nil || !strings.Contains(err.Error(), "h264_nvenc") || !strings.Contains(err.Error(), "GPU 63") {
+		t.Errorf("error %v, want one that names the encoder and the GPU", err)
 	}
 }

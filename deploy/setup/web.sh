@@ -3,7 +3,7 @@
 source "$(dirname "$0")/lib.sh"
 
 cd "$ROOT/web"
-stamp() { find . -path ./node_modules -prune -o -path ./dist -prune -o -path ./e2e -prune -o -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -c1-16; }
+stamp() { find . -path ./node_modules -prune -o -path ./dist -prune -o -path ./e2e -prune -o -path ./.build -prune -o -name '*.go' -o -name '*.md' -o -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -c1-16; }
 want="$(stamp)"
 [ -f dist/index.html ] && [ "$(cat dist/.stamp 2>/dev/null)" = "$want" ] && exit 0
 lock="$(sha256sum package-lock.json | cut -c1-16)"

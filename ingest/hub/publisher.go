@@ -80,7 +80,8 @@ func (p *Publisher) setTracks(tracks []media.Track) {
 	}
 }
 
-// Write takes one sample in. A sample that cannot be used is dropped and counted. The only error is ErrEnded.
+// Write takes one sample in. A sample that cannot be used is dropped and counted; ErrEnded tells that
+// the publication is over.
 func (p *Publisher) Write(s Sample) error {
 	if s.Arrived.IsZero() {
 		s.Arrived = time.Now()

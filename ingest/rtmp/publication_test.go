@@ -283,6 +283,17 @@ func TestForeignCodecs(t *testing.T) {
 	}
 }
 
+// HE-AAC's track counts samples after the band replication, as its decoder gives them.
+func TestHEAAC(t *testing.T) {
+	p, out := newTestPublication(t)
+	now := time.Now()
+	p.metadata(amf.Append(nil, "onMetaData", amf.Object{{Key: "audiocodecid", Value: 10.0}}))
+	must(t, p.audioTag(0, rtmptest.AACConfig([]byte{0x2b, 0x11, 0x88, 0x00}), now), p.audioTag(0, rtmptest.AACFrame(0x21, 20), now))
+	if track := out.tracks[0][0]; track.Timescale != 48000 || track.Config.FrameSamples != 2048 || track.Config.Channels != 2 {
+		t.Errorf("track %+v", track)
+	}
+}
+
 func TestHubErrorsEndThePublication(t *testing.T) {
 	p, out := newTestPublication(t)
 	out.stopped = true

@@ -118,12 +118,13 @@ func (s *Server) Listen() error {
 	}
 	if err != nil {
 		s.closeListeners()
+		s.listeners = nil
 	}
 	return err
 }
 
 func (s *Server) listen(protocol, field, address string, secure *tls.Config) error {
-	l, err := net.Listen("tcp", address)
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return listenError(protocol, field, address, err)
 	}

@@ -57,13 +57,13 @@ var fatal = map[string]struct {
 		return c.Send(amfCommand(nested(16_000), "connect", 1.0))
 	}},
 	"50 half-sent messages": {guard.ReasonPending, false, func(c *rtmptest.Client) error {
-		return c.Raw(halfSent(50, 60<<10, 128))
+		return c.Raw(halfSent(50, 60<<10, 30<<10, 128))
 	}},
 	"50 half-sent messages of 8 MiB": {guard.ReasonLength, false, func(c *rtmptest.Client) error {
-		return c.Raw(halfSent(50, 8<<20-1, 128))
+		return c.Raw(halfSent(50, 8<<20-1, 10<<10, 128))
 	}},
 	"50 half-sent messages after publish": {guard.ReasonPending, true, func(c *rtmptest.Client) error {
-		return c.Raw(halfSent(50, 8<<20-1, 128))
+		return errors.Join(c.SetChunkSize(64<<10), c.Raw(halfSent(15, 8<<20-1, 2<<20, 64<<10)))
 	}},
 	"message of 9 MiB after publish": {guard.ReasonLength, true, func(c *rtmptest.Client) error {
 		return c.Video(0, make([]byte, 9<<20))
@@ -104,13 +104,14 @@ var fatal = map[string]struct {
 	}},
 }
 
-// halfSent begins a video message of size bytes on each of n chunk streams in turns, and completes none.
-func halfSent(n, size, chunkSize int) (b []byte) {
+// halfSent begins a video message of size bytes on each of n chunk streams in turns, and sends no more than sent
+// bytes of each.
+func halfSent(n, size, sent, chunkSize int) (b []byte) {
 	part := bytes.Repeat([]byte{0x17}, chunkSize)
 	for i := range n {
 		b = chunk.AppendHeader(b, chunk.Message{ChunkStream: 3 + i%15, Type: chunk.TypeVideo, Stream: 1, Payload: make([]byte, size)})
 		b = append(b, part...)
-		for range (size - 1) / chunkSize / 2 {
+		for range sent/chunkSize - 1 {
 			b = append(append(b, 0xc0|byte(3+i%15)), part...)
 		}
 	}
@@ -483,7 +484,7 @@ func TestHalfSentMessagesAreBounded(t *testing.T) {
 		for range sockets {
 			c := b.dial(t)
 			must(t, c.Connect("live"))
-			if err := c.Raw(halfSent(messages, 60<<10, 128)); err != nil && !isClosed(err) {
+			if err := c.Raw(halfSent(messages, 60<<10, 30<<10, 128)); err != nil && !isClosed(err) {
 				t.Fatal(err)
 			}
 			if messages == 50 {

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/goleak"
+	"golang.org/x/sync/errgroup"
 
 	"nova/internal/blob"
 	"nova/internal/devstack/devstacktest"
@@ -34,7 +35,7 @@ func put(t *testing.T, b *blob.Bucket, key, body string) {
 
 func TestPutGetHead(t *testing.T) {
 	b := devstacktest.Bucket(t)
-	body := bytes.Repeat([]byte("0123456789"), 100_000)
+	body := bytes.Repeat([]byte("0123456789"), 300_000) // large enough for the SDK to ask before it sends
 	opts := blob.PutOptions{ContentType: "video/mp4", CacheControl: "public, max-age=31536000, immutable"}
 	opts.Metadata = map[string]string{"segment": `{"seconds":2.5}`}
 	if err := b.Put(t.Context(), "a/b/c.m4s", body, opts); err != nil {
@@ -47,17 +48,17 @@ func TestPutGetHead(t *testing.T) {
 	if info.Metadata["segment"] != opts.Metadata["segment"] {
 		t.Errorf("metadata %q", info.Metadata)
 	}
-	data, got, err := b.ReadAll(t.Context(), "a/b/c.m4s", 1<<20)
+	data, got, err := b.ReadAll(t.Context(), "a/b/c.m4s", 4<<20)
 	if err != nil || !bytes.Equal(data, body) {
 		t.Fatalf("read %d bytes, want %d, error %v", len(data), len(body), err)
 	}
 	for name, info := range map[string]blob.Info{"head": info, "get": got} {
-		if info.Key != "a/b/c.m4s" || info.Size != 1e6 || info.ContentType != opts.ContentType ||
+		if info.Key != "a/b/c.m4s" || info.Size != 3e6 || info.ContentType != opts.ContentType ||
 			info.CacheControl != opts.CacheControl || len(info.ETag) < 10 || time.Since(info.Modified) > time.Minute {
 			t.Errorf("%s says %+v", name, info)
 		}
 	}
-	if _, _, err := b.ReadAll(t.Context(), "a/b/c.m4s", 1e6-1); err == nil {
+	if _, _, err := b.ReadAll(t.Context(), "a/b/c.m4s", 3e6-1); err == nil {
 		t.Error("a limit below the object's size must fail")
 	}
 }
@@ -168,9 +169,15 @@ func TestListAndDelete(t *testing.T) {
 func TestListWalksPages(t *testing.T) {
 	b := devstacktest.Bucket(t)
 	var want []string
+	var puts errgroup.Group
+	puts.SetLimit(8)
 	for i := range 1005 {
-		want = append(want, fmt.Sprintf("k/%04d", i))
-		put(t, b, want[i], "")
+		key := fmt.Sprintf("k/%04d", i)
+		want = append(want, key)
+		puts.Go(func() error { return b.Put(t.Context(), key, nil, blob.PutOptions{}) })
+	}
+	if err := puts.Wait(); err != nil {
+		t.Fatal(err)
 	}
 	keys, _, pages := listAll(t, b, "k/", "")
 	if !slices.Equal(keys, want) || pages != 2 {

@@ -3,6 +3,7 @@ package blob
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -109,7 +110,7 @@ func (b *Bucket) Get(ctx context.Context, key string, rng Range) (*Object, error
 	})
 	timer.Stop()
 	if err != nil {
-		if context.Cause(ctx) == context.DeadlineExceeded {
+		if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 			err = fmt.Errorf("%w: %w", context.DeadlineExceeded, err)
 		}
 		err = wrap("get", key, err)

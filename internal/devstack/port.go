@@ -1,6 +1,7 @@
 package devstack
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -16,10 +17,11 @@ var errNoPort = errors.New("no free port on 127.0.0.1")
 
 // freePort finds a port that nobody listens on. Another program may take it before ours does: who starts a
 // program on it tries again with another one when the program does not come up.
-func freePort() (int, error) {
+func freePort(ctx context.Context) (int, error) {
+	var config net.ListenConfig
 	for range 100 {
-		port := firstPort + rand.IntN(lastPort-firstPort)
-		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		port := firstPort + rand.IntN(lastPort-firstPort) //nolint:gosec // a port, no secret
+		listener, err := config.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err != nil {
 			continue
 		}

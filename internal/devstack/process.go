@@ -39,7 +39,7 @@ func (p *program) start() (*process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot open log: %w", err)
 	}
-	cmd := exec.Command(p.path, p.args...)
+	cmd := exec.Command(p.path, p.args...) //nolint:noctx // it lives until stop, not as long as the start
 	cmd.Env = append(os.Environ(), p.env...)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}

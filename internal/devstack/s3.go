@@ -105,7 +105,7 @@ func (s *S3) Start(ctx context.Context) error {
 	var err error
 	for range portTries {
 		var port int
-		if port, err = freePort(); err != nil {
+		if port, err = freePort(ctx); err != nil {
 			return err
 		}
 		if err = s.startOn(ctx, port); err == nil {

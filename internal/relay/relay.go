@@ -4,6 +4,8 @@
 //	publisher ──Write──▶ [Hub] ──ring──▶ Reader ──▶ a stage in this process
 //	                       └────ring──▶ Server ──gRPC──▶ Client ──▶ Reader ──▶ a stage elsewhere
 //
+//	a stage ──▶ Writer ──pipe──▶ PipeReader ──▶ its child process
+//
 // A [Hub] offers streams: tracks plus a bounded ring of immutable access units per reader. The publisher never
 // waits. A reader that is too slow loses whole groups of pictures, is told how many units it lost, and resumes
 // at a keyframe. A reader that joins gets the track list and the last group of pictures at once, then follows.

@@ -33,10 +33,11 @@ func ParseAudioObject(asc []byte) (AudioObject, error) {
 	object := r.objectType()
 	r.frequency()
 	o := AudioObject{Type: object, ChannelConfig: r.read(4)}
-	if object == objectSBR || object == objectPS {
+	switch object {
+	case objectSBR, objectPS:
 		r.frequency()
 		r.objectType()
-	} else if object == objectLC {
+	case objectLC:
 		o.Type = r.backwardCompatible(object)
 	}
 	if r.short {

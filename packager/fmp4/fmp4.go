@@ -11,11 +11,11 @@
 // composition time of a sample is its presentation time (ISO/IEC 14496-12 §8.6.5: without an edit list the
 // media timeline is the presentation timeline). The decoding time in tfdt is the DTS (§8.8.12), 64 bits wide;
 // the composition offset in trun is PTS − DTS, signed (version 1, §8.8.8). With B-frames the first picture is
-// thus presented later than it is decoded, and nothing has to compensate for it.
+// thus presented later than it is decoded, and nothing has to compensate for it. This is brand "cmf2" of CMAF
+// (ISO/IEC 23000-19 §7.7): no edit list in video tracks, version 1 trun.
 //
-// tfdt is unsigned. Where B-frames put the first DTS before 0, [Track].DecodeShift moves all decoding times
-// later and all composition offsets earlier by the same amount: presentation times stay as they are, which is
-// why the offsets are signed. This is brand "cmf2" of CMAF: no edit list in video tracks, version 1 trun.
+// tfdt is unsigned, so decoding times begin at 0. Negative offsets could make up for a later decoding time by
+// the standard, but FFmpeg then presents the whole track later: callers keep DTS at or before PTS.
 //
 // Stage: 5/6 · In: samples of one track · Out: CMAF bytes
 package fmp4
@@ -32,9 +32,6 @@ type Track struct {
 	Kind media.Kind
 	// Timescale is ticks a second of DTS, PTS and durations.
 	Timescale int
-	// DecodeShift is added to each DTS and taken from each composition offset, in ticks. It is 0 unless the
-	// first DTS is negative, and never changes within a rendition.
-	DecodeShift int64
 }
 
 // Sample is one access unit.

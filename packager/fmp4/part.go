@@ -37,12 +37,12 @@ func AppendSegmentType(b []byte) []byte {
 
 // AppendPart appends one fragment, moof and mdat (ISO/IEC 23000-19 §7.3.2), with the samples in decoding order.
 // The sequence number should rise within a rendition. It fails where a number does not fit its field or a
-// decoding time is negative after the track's shift, and then appends nothing.
+// decoding time is negative, and then appends nothing.
 func AppendPart(b []byte, t Track, sequence uint32, samples []Sample) ([]byte, error) {
 	if len(samples) == 0 {
 		return b, errors.New("a part without samples")
 	}
-	if err := checkSamples(t, samples); err != nil {
+	if err := checkSamples(samples); err != nil {
 		return b, err
 	}
 	w := &writer{b: b}
@@ -52,7 +52,7 @@ func AppendPart(b []byte, t Track, sequence uint32, samples []Sample) ([]byte, e
 		w.full("mfhd", 0, 0, func() { w.u32(sequence) }) // §8.8.5
 		w.box("traf", func() {
 			w.tfhd(t)
-			w.full("tfdt", 1, 0, func() { w.u64(uint64(samples[0].DTS + t.DecodeShift)) }) // §8.8.12
+			w.full("tfdt", 1, 0, func() { w.u64(uint64(samples[0].DTS)) }) // §8.8.12
 			offsetAt = w.trun(t, samples)
 		})
 	})
@@ -67,15 +67,15 @@ func AppendPart(b []byte, t Track, sequence uint32, samples []Sample) ([]byte, e
 }
 
 // checkSamples finds what the 32-bit fields of trun and the size of mdat cannot hold.
-func checkSamples(t Track, samples []Sample) error {
-	if dts := samples[0].DTS + t.DecodeShift; dts < 0 {
+func checkSamples(samples []Sample) error {
+	if dts := samples[0].DTS; dts < 0 {
 		return fmt.Errorf("decoding time %d is negative", dts)
 	}
 	size := 0
 	for i := range samples {
 		s := &samples[i]
 		size += len(s.Data)
-		offset := s.PTS - s.DTS - t.DecodeShift
+		offset := s.PTS - s.DTS
 		switch {
 		case s.Duration < 0 || s.Duration > math.MaxUint32:
 			return fmt.Errorf("sample %d: duration %d does not fit", i, s.Duration)
@@ -129,7 +129,7 @@ func (w *writer) trun(t Track, samples []Sample) (offsetAt int) {
 			} else {
 				w.u32(sampleNonSync)
 			}
-			w.u32(uint32(int32(s.PTS - s.DTS - t.DecodeShift)))
+			w.u32(uint32(int32(s.PTS - s.DTS)))
 		}
 	})
 	return offsetAt

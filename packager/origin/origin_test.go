@@ -395,7 +395,7 @@ func TestCacheIsBounded(t *testing.T) {
 	objects := &counted{release: make(chan struct{})}
 	close(objects.release)
 	o := newOrigin(t, window{}, nil, objects)
-	o.cache.limit = 10 * ((&item{body: []byte("vod/demo-1/720p/p-000.m4s")}).size())
+	o.cache.limit = 10 * (&item{body: []byte("vod/demo-1/720p/p-000.m4s")}).size()
 	for i := range 100 {
 		ask(o, "GET", "/vod/demo-1/720p/p-000.m4s") // used all the time: it stays
 		ask(o, "GET", fmt.Sprintf("/vod/demo-1/720p/p-%03d.m4s", i))

@@ -16,7 +16,8 @@ import (
 
 // Session is one broadcast of a live stream, from publish to the end.
 type Session struct {
-	// VideoID names the recording: PlaybackID, a dash and the session's random word.
+	// VideoID names the recording: PlaybackID, a dash and the session's random word. A recording that goes on
+	// in the middle of a session, after a restart or an outage of the packager, has one more word.
 	VideoID string
 	// PlaybackID is the live stream's public id.
 	PlaybackID string

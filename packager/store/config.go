@@ -17,6 +17,7 @@ type Config struct {
 	PlaylistInterval time.Duration `yaml:"playlist_interval" doc:"longest time between two uploads of a growing playlist; a short playlist is uploaded with every segment"`
 	PosterInterval   time.Duration `yaml:"poster_interval" doc:"shortest time between two uploads of a recording's poster"`
 	FinishTimeout    time.Duration `yaml:"finish_timeout" doc:"how long an ended session may go on trying to be stored; after it, what is in S3 is made a recording later"`
+	DrainTimeout     time.Duration `yaml:"drain_timeout" doc:"how long a stopping process goes on storing the sessions that have ended; what is left is finished by the next start"`
 	Node             string        `yaml:"node" doc:"this node's name, the same after a restart; empty means the host name"`
 	Lease            time.Duration `yaml:"lease" doc:"a recording whose node has been silent for so long is finished by another node"`
 	RecoverInterval  time.Duration `yaml:"recover_interval" doc:"how often to look for recordings that nobody finished"`
@@ -35,6 +36,7 @@ func DefaultConfig() Config {
 		PlaylistInterval: 10 * time.Second,
 		PosterInterval:   time.Minute,
 		FinishTimeout:    15 * time.Minute,
+		DrainTimeout:     10 * time.Second,
 		Lease:            3 * time.Minute,
 		RecoverInterval:  time.Minute,
 		RecordingsLimit:  100,
@@ -67,6 +69,8 @@ func (c *Config) validateRest() error {
 	switch {
 	case c.FinishTimeout <= 0:
 		return fmt.Errorf("finish_timeout: %v is not positive", c.FinishTimeout)
+	case c.DrainTimeout < 0:
+		return fmt.Errorf("drain_timeout: %v is negative", c.DrainTimeout)
 	case c.Lease < 2*c.PlaylistInterval:
 		return fmt.Errorf("lease: %v is below twice playlist_interval", c.Lease)
 	case c.RecoverInterval <= 0:

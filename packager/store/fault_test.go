@@ -78,6 +78,7 @@ func (w *watcher) end() int {
 
 // S3 goes away while segments arrive, comes back, and nothing is lost.
 func TestS3Away(t *testing.T) {
+	t.Parallel()
 	server := devstacktest.OwnS3(t)
 	cfg := server.Config()
 	cfg.Timeout = time.Second
@@ -130,6 +131,7 @@ func TestS3Away(t *testing.T) {
 
 // What does not fit the queue becomes a gap, the oldest first.
 func TestOverflow(t *testing.T) {
+	t.Parallel()
 	server := devstacktest.OwnS3(t)
 	bucket := devstacktest.Open(t, server.Config())
 	cfg := testConfig()
@@ -195,6 +197,7 @@ func (s *shaky) Put(ctx context.Context, key string, body []byte, opts blob.PutO
 }
 
 func TestShakyS3(t *testing.T) {
+	t.Parallel()
 	bucket := devstacktest.Bucket(t)
 	cfg := testConfig()
 	cfg.RetryMin, cfg.RetryMax = time.Millisecond, 10*time.Millisecond
@@ -230,6 +233,7 @@ func TestShakyS3(t *testing.T) {
 
 // The same with a queue so small that ambiguous uploads are dropped: what S3 took all the same is deleted.
 func TestShakyOverflow(t *testing.T) {
+	t.Parallel()
 	bucket := devstacktest.Bucket(t)
 	cfg := testConfig()
 	cfg.QueueDuration, cfg.Workers = 10*time.Second, 1
@@ -274,6 +278,7 @@ func count(keys []string, suffix string) (n int) {
 
 // A process that is killed leaves playlists that lack what was stored last; the next start completes them.
 func TestKilledAndRecovered(t *testing.T) {
+	t.Parallel()
 	for _, hadPlaylist := range []bool{true, false} {
 		t.Run(fmt.Sprintf("playlist=%v", hadPlaylist), func(t *testing.T) {
 			bucket := devstacktest.Bucket(t)

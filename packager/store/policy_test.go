@@ -48,7 +48,9 @@ func (m *memory) Put(_ context.Context, key string, body []byte, _ blob.PutOptio
 	return nil
 }
 
-func (m *memory) Head(context.Context, string) (blob.Info, error) { return blob.Info{}, errDown }
+func (m *memory) Head(context.Context, string) (blob.Info, error) {
+	return blob.Info{}, blob.ErrNotFound
+}
 
 func (m *memory) ReadAll(_ context.Context, key string, _ int64) ([]byte, blob.Info, error) {
 	m.mu.Lock()
@@ -66,20 +68,22 @@ func (m *memory) ReadAll(_ context.Context, key string, _ int64) ([]byte, blob.I
 
 func (m *memory) List(_ context.Context, prefix, _ string) iter.Seq2[blob.Page, error] {
 	return func(yield func(blob.Page, error) bool) {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		if m.down {
-			yield(blob.Page{}, errDown)
-			return
-		}
-		var page blob.Page
-		for _, key := range slices.Sorted(maps.Keys(m.objects)) {
-			if strings.HasPrefix(key, prefix) {
-				page.Objects = append(page.Objects, blob.Info{Key: key, ETag: fmt.Sprint(len(m.objects[key])), Modified: time.Now()})
-			}
-		}
-		yield(page, nil)
+		yield(m.page(prefix))
 	}
+}
+
+func (m *memory) page(prefix string) (page blob.Page, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.down {
+		return page, errDown
+	}
+	for _, key := range slices.Sorted(maps.Keys(m.objects)) {
+		if strings.HasPrefix(key, prefix) {
+			page.Objects = append(page.Objects, blob.Info{Key: key, ETag: fmt.Sprint(len(m.objects[key])), Modified: time.Now()})
+		}
+	}
+	return page, nil
 }
 
 func (m *memory) Delete(_ context.Context, keys ...string) error {
@@ -212,6 +216,42 @@ func TestGiveUp(t *testing.T) {
 	})
 }
 
+// A stopping process finishes the sessions that have ended, leaves one that has not, and does not wait for an S3
+// that is away for longer than DrainTimeout.
+func TestStopDrains(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bucket := newMemory()
+		s := runStore(t, testConfig(), bucket)
+		open := newBroadcast(s.Store, "open")
+		open.segments(2)
+		ended := newBroadcast(s.Store, "ended")
+		ended.segments(2)
+		ended.sink.Close()
+		began := time.Now()
+		s.kill()
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("the stop took %v", took)
+		}
+		if text := string(bucket.objects["vod/demo-ended/720p/index.m3u8"]); !strings.HasSuffix(text, "#EXT-X-ENDLIST\n") {
+			t.Errorf("the ended session is not finished:\n%s", text)
+		}
+		if text := string(bucket.objects["vod/demo-open/720p/index.m3u8"]); strings.Contains(text, "ENDLIST") {
+			t.Error("the open session was finished")
+		}
+
+		bucket.setDown(true)
+		s = runStore(t, testConfig(), bucket)
+		late := newBroadcast(s.Store, "late")
+		late.segments(2)
+		late.sink.Close()
+		began = time.Now()
+		s.kill()
+		if took := time.Since(began); took != s.cfg.DrainTimeout {
+			t.Errorf("the stop without S3 took %v", took)
+		}
+	})
+}
+
 // The marker is renewed while the session lasts, however quiet it is.
 func TestMarkerBeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -297,6 +337,7 @@ func TestConfigValidate(t *testing.T) {
 		"playlist_interval": func(c *Config) { c.PlaylistInterval = 0 },
 		"poster_interval":   func(c *Config) { c.PosterInterval = 0 },
 		"finish_timeout":    func(c *Config) { c.FinishTimeout = 0 },
+		"drain_timeout":     func(c *Config) { c.DrainTimeout = -1 },
 		"lease":             func(c *Config) { c.Lease = time.Second },
 		"recover_interval":  func(c *Config) { c.RecoverInterval = 0 },
 		"recordings_limit":  func(c *Config) { c.RecordingsLimit = 0 },

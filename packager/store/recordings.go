@@ -88,7 +88,7 @@ func (l *recordingsList) get(ctx context.Context) ([]Recording, error) {
 	}
 	list, err := l.read(ctx)
 	if err != nil && old != nil {
-		return old, nil //nolint:nilerr // an old list serves better than none
+		return old, nil // an old list serves better than none
 	}
 	return list, err
 }
@@ -150,10 +150,10 @@ func (l *recordingsList) one(ctx context.Context, object blob.Info) (*Recording,
 		return nil, err
 	}
 	var recording Recording
-	if json.Unmarshal(body, &recording) != nil || recording.VideoID == "" {
-		return nil, nil //nolint:nilnil // one spoilt object must not hide the others
+	if json.Unmarshal(body, &recording) == nil && recording.VideoID != "" {
+		return &recording, nil
 	}
-	return &recording, nil
+	return nil, nil //nolint:nilnil // one spoilt object must not hide the others
 }
 
 func (l *recordingsList) keep(objects []blob.Info, read []*Recording, at time.Time) []Recording {

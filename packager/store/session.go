@@ -16,7 +16,7 @@ import (
 // session is the recording of one broadcast. The packager's goroutine hands media in, workers report what is
 // stored, and runSession writes the playlists.
 //
-// Locks: mu before nothing. The queue's lock and mu are never held together.
+// Locks: Store.mu before mu. The queue's lock is never held together with either.
 type session struct {
 	// set by newSession
 	store *Store
@@ -230,6 +230,12 @@ func (x *session) Close() {
 	}
 	x.mu.Unlock()
 	x.signal()
+}
+
+func (x *session) isClosed() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return !x.mu.closedAt.IsZero()
 }
 
 func (x *session) signal() {

@@ -104,16 +104,27 @@ func New(cfg Config, bucket Bucket, log *slog.Logger, reg prometheus.Registerer)
 	return s, nil
 }
 
-// Run stores until ctx ends, and finishes what earlier runs left behind. To end with everything stored, close
-// the sessions and Drain first: a session that is still open when ctx ends is left for the next start.
+// Run stores until ctx ends, and finishes what earlier runs left behind. Sessions that were closed before ctx
+// ends are finished within Config.DrainTimeout; one that is still open is left for the next start.
 func (s *Store) Run(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
+	working, abort := context.WithCancel(context.WithoutCancel(ctx))
+	defer abort()
+	group, working := errgroup.WithContext(working)
 	for range s.cfg.Workers {
-		// Owns: the job it took from the queue. Ends when: ctx ends. Waited for by: Run.
-		group.Go(func() error { return s.runWorker(ctx) })
+		// Owns: the job it took from the queue. Ends when: working ends. Waited for by: Run.
+		group.Go(func() error { return s.runWorker(working) })
 	}
-	// Owns: nothing. Ends when: ctx ends. Waited for by: Run.
-	group.Go(func() error { return s.runRecovery(ctx) })
+	// Owns: nothing. Ends when: working ends. Waited for by: Run.
+	group.Go(func() error { return s.runRecovery(working) })
+	// Owns: the start of sessions. Ends when: working ends. Waited for by: Run.
+	group.Go(func() error { return s.runOpened(working, group) })
+	<-ctx.Done()
+	s.drainClosed(context.WithoutCancel(ctx))
+	abort()
+	return group.Wait()
+}
+
+func (s *Store) runOpened(ctx context.Context, group *errgroup.Group) error {
 	for {
 		for _, session := range s.takeWaiting() {
 			// Owns: the session's playlists. Ends when: the session is finished, or ctx ends. Waited for by: Run.
@@ -122,7 +133,7 @@ func (s *Store) Run(ctx context.Context) error {
 		select {
 		case <-s.opened:
 		case <-ctx.Done():
-			return group.Wait()
+			return nil
 		}
 	}
 }
@@ -186,11 +197,24 @@ func (s *Store) VideoID(playbackID string) (string, bool) {
 	return l.videoID, true
 }
 
-// Drain waits until every closed session is finished. It needs Run to be running, and fails where ctx ends
-// before; sessions that are still open keep it waiting.
+// Drain waits until every session is finished. It needs Run to be running, and fails where ctx ends before;
+// sessions that are still open keep it waiting.
 func (s *Store) Drain(ctx context.Context) error {
+	return s.drain(ctx, func(*session) bool { return true })
+}
+
+// drainClosed is the end of Run: the sessions that have ended get their time.
+func (s *Store) drainClosed(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.DrainTimeout)
+	defer cancel()
+	if err := s.drain(ctx, (*session).isClosed); err != nil {
+		s.log.Warn("recordings are left to the next start", obs.Err(err))
+	}
+}
+
+func (s *Store) drain(ctx context.Context, which func(*session) bool) error {
 	for {
-		session, left := s.anySession()
+		session, left := s.pick(which)
 		if session == nil {
 			return nil
 		}
@@ -202,13 +226,17 @@ func (s *Store) Drain(ctx context.Context) error {
 	}
 }
 
-func (s *Store) anySession() (*session, int) {
+// pick gives one of the unfinished sessions, and how many there are.
+func (s *Store) pick(which func(*session) bool) (one *session, left int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, session := range s.mu.sessions {
-		return session, len(s.mu.sessions)
+		if which(session) {
+			one = session
+			left++
+		}
 	}
-	return nil, 0
+	return one, left
 }
 
 // errBehind tells that S3 answers, yet media waits for it dangerously long.
@@ -230,5 +258,5 @@ func (s *Store) Check(ctx context.Context) error {
 func (s *Store) backoff(tries int) time.Duration {
 	full := float64(s.cfg.RetryMin) * math.Pow(2, float64(min(tries, 30)-1))
 	limit := min(full, float64(s.cfg.RetryMax))
-	return time.Duration(limit/2 + limit/2*mrand.Float64())
+	return time.Duration(limit/2 + limit/2*mrand.Float64()) //nolint:gosec // jitter, no secret
 }

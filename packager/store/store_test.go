@@ -309,8 +309,8 @@ func TestHeaders(t *testing.T) {
 	b.sink.PutPoster([]byte("jpeg"))
 	b.segments(2)
 	await(t, "the growing playlists", func() bool {
-		_, err := bucket.Head(t.Context(), "vod/demo-one/index.m3u8")
-		return err == nil
+		keys, err := listKeys(t.Context(), bucket, "vod/demo-one/")
+		return err == nil && count(keys, "index.m3u8") == 4
 	})
 	check := func(name, contentType, cache string) {
 		t.Helper()

@@ -192,7 +192,7 @@ func TestArrivalOrderChangesNothing(t *testing.T) {
 			if len(want) < 8 {
 				t.Fatalf("only %d cuts: %v", len(want), want)
 			}
-			for seed := range uint64(25) {
+			for seed := range uint64(10) {
 				rnd := rand.New(rand.NewPCG(seed, 1))
 				if got := cutsOf(delayed(events, rnd)); !slices.EqualFunc(got, want, sameCut) {
 					t.Fatalf("seed %d: cuts\n%v, in order of time\n%v", seed, got, want)
@@ -237,7 +237,7 @@ func cutsOf(events []event) []Cut {
 
 // Whatever keyframes come, no segment is longer than the target duration allows, and cuts rise.
 func TestSegmentsAreNeverTooLong(t *testing.T) {
-	for seed := range uint64(300) {
+	for seed := range uint64(150) {
 		rnd := rand.New(rand.NewPCG(seed, 2))
 		cuts := cutsOf(randomSession(rnd))
 		cfg := testConfig()
@@ -281,7 +281,7 @@ func randomSession(rnd *rand.Rand) []event {
 
 // A horizon is a promise: no cut is made before it afterwards.
 func TestHorizonIsKept(t *testing.T) {
-	for seed := range uint64(200) {
+	for seed := range uint64(100) {
 		rnd := rand.New(rand.NewPCG(seed, 3))
 		tl := New(testConfig())
 		tl.ExpectVideo(true)

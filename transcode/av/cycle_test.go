@@ -15,7 +15,7 @@ import (
 	"nova/transcode/scale"
 )
 
-func TestMain(m *testing.M) { avtest.Main(m) }
+func TestMain(m *testing.M) { os.Exit(avtest.Main(m)) }
 
 // resident is the process's memory in MiB.
 func resident(t *testing.T) int {
@@ -34,8 +34,8 @@ func resident(t *testing.T) int {
 // A worker's whole chain is opened, used and closed 200 times: no frame is left, and memory does not grow. A
 // single decoder, scaler, encoder or graph that is not freed costs more than 100 kB each time.
 func TestOpenAndCloseKeepsMemory(t *testing.T) {
-	clip := avtest.Make(t, "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=0.4",
-		"-f", "lavfi", "-i", "sine=frequency=440:sample_rate=32000:duration=0.4",
+	clip := avtest.Make(t, "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=0.2",
+		"-f", "lavfi", "-i", "sine=frequency=440:sample_rate=32000:duration=0.2",
 		"-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-flags", "+ildct+ilme", "-x264-params", "tff=1", "-c:a", "aac")
 	before := av.FramesInUse()
 	var settled int

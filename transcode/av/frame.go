@@ -70,7 +70,7 @@ func newFrameFrom(op string, c *C.AVFrame) (*Frame, error) {
 	if err == nil {
 		C.av_frame_move_ref(f.c, c)
 	}
-	C.av_frame_free(&c)
+	C.av_frame_free(&c) //nolint:gocritic // cgo writes the comparison
 	return f, err
 }
 

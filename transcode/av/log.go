@@ -36,8 +36,8 @@ func novaLogLine(level C.int, name, line *C.char, suppressed C.int) {
 		return
 	}
 	text := strings.ToValidUTF8(strings.TrimSpace(C.GoString(line)), "?")
-	log.LogAttrs(context.Background(), slogLevel(int(level)), text, slog.String(obs.KeyComp, "libav"),
-		slog.String("object", C.GoString(name)), slog.Int("suppressed", int(suppressed)))
+	log.LogAttrs(context.Background(), slogLevel(int(level)), "libav reports", slog.String(obs.KeyComp, "libav"),
+		slog.String("text", text), slog.String("object", C.GoString(name)), slog.Int("suppressed", int(suppressed)))
 }
 
 func slogLevel(level int) slog.Level {

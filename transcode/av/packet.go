@@ -47,7 +47,7 @@ func (p *packet) view() Packet {
 	}
 }
 
-func (p *packet) close() { C.av_packet_free(&p.c) }
+func (p *packet) close() { C.av_packet_free(&p.c) } //nolint:gocritic // cgo writes the comparison
 
 func cbool(b bool) C.int {
 	if b {

@@ -41,8 +41,8 @@ func (r *Resampler) Write(f *Frame, skip int) error {
 			return err
 		}
 		r.in = in
-		if ret := C.nova_swr_new(&r.swr, f.c, C.int(r.rate)); ret < 0 {
-			C.swr_free(&r.swr)
+		if ret := C.nova_swr_new(&r.swr, f.c, C.int(r.rate)); ret < 0 { //nolint:gocritic // cgo writes the comparison
+			C.swr_free(&r.swr) //nolint:gocritic // cgo writes the comparison
 			return check("open resampler", ret)
 		}
 	}
@@ -60,7 +60,7 @@ func (r *Resampler) Finish() error {
 		return nil
 	}
 	err := check("resample", C.nova_swr_write(r.swr, r.fifo, nil, C.int(r.rate), 0))
-	C.swr_free(&r.swr)
+	C.swr_free(&r.swr) //nolint:gocritic // cgo writes the comparison
 	return err
 }
 
@@ -97,7 +97,7 @@ func (f *Frame) Left() []float32 {
 
 // Close frees the resampler.
 func (r *Resampler) Close() {
-	C.swr_free(&r.swr)
+	C.swr_free(&r.swr) //nolint:gocritic // cgo writes the comparison
 	C.av_audio_fifo_free(r.fifo)
 	r.fifo = nil
 }

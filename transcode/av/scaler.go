@@ -110,6 +110,6 @@ func (s *Scaler) Scale(f *Frame) (*Frame, error) {
 // Close frees the scaler. Frames that it made live on.
 func (s *Scaler) Close() {
 	C.sws_freeContext(s.sws)
-	C.av_buffer_pool_uninit(&s.pool)
+	C.av_buffer_pool_uninit(&s.pool) //nolint:gocritic // cgo writes the comparison
 	s.sws = nil
 }

@@ -67,7 +67,7 @@ type Decoder struct {
 	marks  marks
 	synced bool // a keyframe has been sent since the decoder was opened
 	last   int64
-	begun  bool // last is valid
+	begun  bool    // last is valid
 	turn   av.Turn // of the coded video sequence
 	stats  Stats
 }

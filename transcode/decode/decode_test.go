@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"testing"
 
@@ -12,7 +13,7 @@ import (
 	"nova/transcode/av/avtest"
 )
 
-func TestMain(m *testing.M) { avtest.Main(m) }
+func TestMain(m *testing.M) { os.Exit(avtest.Main(m)) }
 
 // shown is what a test keeps of a frame.
 type shown struct {
@@ -242,6 +243,45 @@ func TestAudioMatchesFFprobe(t *testing.T) {
 				t.Errorf("PTS\n%v, ffprobe says\n%v", got, want)
 			}
 		})
+	}
+}
+
+// The first seconds of the sample clip: 1080p with B-frames, and 5.1 sound.
+func TestRealClipMatchesFFprobe(t *testing.T) {
+	clip := avtest.Make(t, "-i", avtest.Real(t).Path, "-t", "3", "-c", "copy")
+	d, err := NewVideo(clip.VideoConfig, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := ptsOf(decodeAll(t, d, clip.Video))
+	if want := probed(t, clip.Path, "v", media.VideoTimescale); !slices.Equal(got, want) || len(got) < 72 {
+		t.Errorf("%d frames at\n%v, ffprobe says\n%v", len(got), got, want)
+	}
+	if d, err = NewAudio(clip.AudioConfig, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	got = ptsOf(decodeAll(t, d, clip.Audio))
+	want := probed(t, clip.Path, "a", clip.AudioConfig.SampleRate)
+	if !slices.Equal(got, want) || len(got) < 140 {
+		t.Errorf("%d frames at\n%v, ffprobe says\n%v", len(got), got, want)
+	}
+}
+
+func TestOpus(t *testing.T) {
+	clip := avtest.Make(t, "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=1", "-ac", "2", "-c:a", "libopus")
+	d, err := NewAudio(clip.AudioConfig, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	samples := 0
+	for i, f := range decodeAll(t, d, clip.Audio) {
+		samples += f.samples
+		if f.pts != clip.Audio[i].PTS {
+			t.Errorf("frame %d at %d, its unit at %d", i, f.pts, clip.Audio[i].PTS)
+		}
+	}
+	if samples < 48000 || samples > 49000 {
+		t.Errorf("%d samples of a second", samples)
 	}
 }
 

@@ -71,7 +71,7 @@ func (v *Video) open(like *av.Frame, gpu *av.GPU) error {
 		if err := gpu.TakeSession(v.cfg.MaxSessions); err != nil {
 			return err
 		}
-		options, frames, v.gpu = v.nvenc(gpu), like, gpu
+		options, frames, v.gpu = v.nvenc(gpu.Index()), like, gpu
 	}
 	color := like.Color()
 	color.Full = false
@@ -123,10 +123,10 @@ func (v *Video) x264() av.Options {
 	return o
 }
 
-func (v *Video) nvenc(gpu *av.GPU) av.Options {
+func (v *Video) nvenc(gpu int) av.Options {
 	o := v.shared()
 	o["g"] = strconv.Itoa(1 << 30)
-	o["gpu"] = strconv.Itoa(gpu.Index())
+	o["gpu"] = strconv.Itoa(gpu)
 	o["tune"] = "ll"
 	o["rc"] = "vbr"
 	o["no-scenecut"] = "1"

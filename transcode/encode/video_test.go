@@ -3,6 +3,7 @@ package encode
 import (
 	"bytes"
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -15,7 +16,7 @@ import (
 	"nova/transcode/scale"
 )
 
-func TestMain(m *testing.M) { avtest.Main(m) }
+func TestMain(m *testing.M) { os.Exit(avtest.Main(m)) }
 
 // frames decodes a clip's pictures; the caller owns them.
 func frames(t testing.TB, clip *avtest.File, n int) []*av.Frame {

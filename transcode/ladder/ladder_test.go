@@ -227,8 +227,15 @@ func TestPace(t *testing.T) {
 		limit    float64
 		want     int
 	}{
-		{24, 1, 30, 1}, {30000, 1001, 30, 1}, {30, 1, 30, 1}, {33, 1, 30, 1}, {50, 1, 30, 2}, {60, 1, 30, 2},
-		{120, 1, 30, 4}, {120, 1, 60, 2}, {0, 0, 30, 1},
+		{24, 1, 30, 1},
+		{30000, 1001, 30, 1},
+		{30, 1, 30, 1},
+		{33, 1, 30, 1},
+		{50, 1, 30, 2},
+		{60, 1, 30, 2},
+		{120, 1, 30, 4},
+		{120, 1, 60, 2},
+		{0, 0, 30, 1},
 	} {
 		if got := Pace(media.Rational{Num: c.num, Den: c.den}, c.limit); got != c.want {
 			t.Errorf("of %d/%d frames at most %v: one in %d, want one in %d", c.num, c.den, c.limit, got, c.want)

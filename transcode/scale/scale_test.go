@@ -3,6 +3,7 @@ package scale
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"testing"
 
@@ -12,7 +13,7 @@ import (
 	"nova/transcode/decode"
 )
 
-func TestMain(m *testing.M) { avtest.Main(m) }
+func TestMain(m *testing.M) { os.Exit(avtest.Main(m)) }
 
 var ladder = []Rung{{"720p", 1280, 720}, {"480p", 854, 480}, {"360p", 640, 360}}
 

@@ -56,7 +56,7 @@ func (o *output) runOutput(ctx context.Context, info relay.Info) error {
 
 // drain lets senders go on that do not look at a context.
 func (o *output) drain() {
-	for range o.w.outputQ { //nolint:revive // emptied
+	for range o.w.outputQ {
 	}
 }
 

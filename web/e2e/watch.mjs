@@ -51,6 +51,7 @@ async function watch() {
   try {
     await playFor(page);
     await page.locator('.player').hover(); // shows the controls
+    await page.waitForTimeout(400); // and fades them in
     await screenshot(page, 'watch-desktop');
     await switchQuality(page);
   } catch (error) {

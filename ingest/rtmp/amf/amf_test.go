@@ -13,7 +13,9 @@ import (
 
 func TestRoundTrip(t *testing.T) {
 	want := []any{
-		"connect", 1.0, nil, true, false, Undefined{}, strings.Repeat("long", 20000),
+		"connect", 1.0, nil, true, false,
+		Undefined{},
+		strings.Repeat("long", 20000),
 		Object{{"app", "live"}, {"inner", Object{{"n", -2.5}}}, {"", "an empty key"}},
 		Array{1.0, "two", Array{}},
 		Date(time.UnixMilli(1700000000123).UTC()),

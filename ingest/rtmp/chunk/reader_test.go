@@ -95,43 +95,53 @@ func TestForms(t *testing.T) {
 	}{
 		"type 3 begins a message with the last delta": {
 			join("\x04\x00\x00\x64", short, p[:5], "\x44\x00\x00\x0a\x00\x00\x05\x09", p[:5], "\xc4", p[:5], "\xc4", p[:5]),
-			result{[]uint32{100, 110, 120, 130}, []int{5, 5, 5, 5}}, Repairs{},
+			result{[]uint32{100, 110, 120, 130}, []int{5, 5, 5, 5}},
+			Repairs{},
 		},
 		"type 3 behind type 0 takes its timestamp as delta": {
 			join("\x04\x00\x00\x17", short, p[:5], "\xc4", p[:5]),
-			result{[]uint32{23, 46}, []int{5, 5}}, Repairs{},
+			result{[]uint32{23, 46}, []int{5, 5}},
+			Repairs{},
 		},
 		"type 2 changes the delta alone": {
 			join("\x04\x00\x00\x64", short, p[:5], "\x84\x00\x00\x21", p[:5]),
-			result{[]uint32{100, 133}, []int{5, 5}}, Repairs{},
+			result{[]uint32{100, 133}, []int{5, 5}},
+			Repairs{},
 		},
 		"extended timestamp repeated on type 3": {
 			join("\x04\xff\xff\xff", long, ext(17_000_000), p[:128], "\xc4", ext(17_000_000), p[128:]),
-			result{[]uint32{17_000_000}, []int{200}}, Repairs{Extended: 1},
+			result{[]uint32{17_000_000}, []int{200}},
+			Repairs{Extended: 1},
 		},
 		"extended timestamp left out of type 3": {
 			join("\x04\xff\xff\xff", long, ext(17_000_000), p[:128], "\xc4", p[128:]),
-			result{[]uint32{17_000_000}, []int{200}}, Repairs{Extended: 1},
+			result{[]uint32{17_000_000}, []int{200}},
+			Repairs{Extended: 1},
 		},
 		"extended delta repeated as the absolute time": {
 			join("\x04\x00\x00\x64", short, p[:5], "\x44\xff\xff\xff\x00\x00\xc8\x09", ext(0x1000000), p[:128], "\xc4", ext(0x1000064), p[128:]),
-			result{[]uint32{100, 0x1000064}, []int{5, 200}}, Repairs{Extended: 1},
+			result{[]uint32{100, 0x1000064}, []int{5, 200}},
+			Repairs{Extended: 1},
 		},
 		"timestamps wrap at 2^32": {
 			join("\x04\xff\xff\xff", short, ext(0xfffffff0), p[:5], "\x84\x00\x00\x20", p[:5]),
-			result{[]uint32{0xfffffff0, 0x10}, []int{5, 5}}, Repairs{},
+			result{[]uint32{0xfffffff0, 0x10}, []int{5, 5}},
+			Repairs{},
 		},
 		"a new header cuts the unfinished message short": {
 			join("\x04\x00\x00\x64", long, p[:128], "\x04\x00\x00\x65", short, p[:5]),
-			result{[]uint32{101}, []int{5}}, Repairs{Restarted: 1},
+			result{[]uint32{101}, []int{5}},
+			Repairs{Restarted: 1},
 		},
 		"type 1 as the first header": {
 			join("\x44\x00\x00\x0a\x00\x00\x05\x09", p[:5]),
-			result{[]uint32{10}, []int{5}}, Repairs{},
+			result{[]uint32{10}, []int{5}},
+			Repairs{},
 		},
 		"two messages in turns": {
 			join("\x04\x00\x00\x01", long, p[:128], "\x05\x00\x00\x02", short, p[:5], "\xc4", p[128:]),
-			result{[]uint32{2, 1}, []int{5, 200}}, Repairs{},
+			result{[]uint32{2, 1}, []int{5, 200}},
+			Repairs{},
 		},
 	} {
 		got, r, err := readAll(bytes.NewReader(c.in), generous)

@@ -105,7 +105,7 @@ func (c *Conn) media(m chunk.Message) {
 
 func (c *Conn) setChunkSize(p []byte) error {
 	if len(p) < 4 {
-		return &Violation{ReasonChunkSize, errors.New("Set Chunk Size message is cut short")}
+		return &Violation{ReasonChunkSize, errors.New("message that sets the chunk size is cut short")}
 	}
 	return c.chunks.SetSize(binary.BigEndian.Uint32(p))
 }

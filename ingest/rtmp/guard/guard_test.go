@@ -88,7 +88,8 @@ func TestCommandsAreRewritten(t *testing.T) {
 	}{
 		"connect": {
 			command("connect", 1.0, amf.Object{{Key: "app", Value: "live"}, {Key: "fpad", Value: 3.0}, {Key: "tcUrl", Value: long}, {Key: "type", Value: 7.0}}, "more"),
-			0, []any{"connect", 1.0, amf.Object{{Key: "app", Value: "live"}, {Key: "tcUrl", Value: long[:4096]}}},
+			0,
+			[]any{"connect", 1.0, amf.Object{{Key: "app", Value: "live"}, {Key: "tcUrl", Value: long[:4096]}}},
 		},
 		"createStream":                  {command("createStream", 4.0), 0, []any{"createStream", 4.0, nil}},
 		"createStream with undefined":   {command("createStream", 4.0, amf.Undefined{}), 0, []any{"createStream", 4.0, nil}},
@@ -224,7 +225,8 @@ func TestReasons(t *testing.T) {
 			t.Errorf("%v: %v", err, classify(err))
 		}
 	}
-	if err := classify(io.EOF); err != io.EOF {
+	var v *Violation
+	if err := classify(io.EOF); !errors.Is(err, io.EOF) || errors.As(err, &v) {
 		t.Error(err)
 	}
 }

@@ -177,7 +177,9 @@ func statusOf(values []any) error {
 // Connect sends connect with some more properties than are needed, as encoders do.
 func (c *Client) Connect(app string, more ...amf.Property) error {
 	o := amf.Object{
-		{Key: "app", Value: app}, {Key: "type", Value: "nonprivate"}, {Key: "flashVer", Value: "FMLE/3.0 (rtmptest)"},
+		{Key: "app", Value: app},
+		{Key: "type", Value: "nonprivate"},
+		{Key: "flashVer", Value: "FMLE/3.0 (rtmptest)"},
 		{Key: "tcUrl", Value: "rtmp://localhost/" + app},
 	}
 	if err := c.Command(0, "connect", 1.0, append(o, more...)); err != nil {

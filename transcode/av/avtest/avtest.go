@@ -14,14 +14,14 @@ import (
 	"nova/transcode/av"
 )
 
-// Main runs a package's tests and fails where frames are left.
-func Main(m *testing.M) {
+// Main runs a package's tests, fails where frames are left, and returns the exit code.
+func Main(m *testing.M) int {
 	code := m.Run()
 	if leaks := av.Leaks(); leaks != "" && code == 0 {
 		fmt.Fprintln(os.Stderr, leaks)
 		code = 1
 	}
-	os.Exit(code)
+	return code
 }
 
 // Program is where ffmpeg or ffprobe is.

@@ -66,7 +66,9 @@ func Load(t testing.TB, path string) *File {
 			rate = number(t, s.Rate)
 			timescale = rate
 			cfg.SampleRate, cfg.Channels, cfg.FrameSamples = rate, s.Channels, 1024
-			cfg.AudioSpecificConfig = audioSpecificConfig(t, raw)
+			if cfg.Codec == media.AAC {
+				cfg.AudioSpecificConfig = audioSpecificConfig(t, raw)
+			}
 			f.AudioConfig = cfg
 		} else {
 			cfg.SPS, cfg.PPS = parameterSets(t, raw)

@@ -10,6 +10,7 @@ import { copyButton } from './copy.js';
 import { setTitle, whileVisible, type Page } from './page.js';
 
 const detailsEveryMs = 10_000;
+const sameStartMs = 10_000; // the list and the recording may take the start at different moments
 
 export interface Subject {
   readonly kind: 'live' | 'recording';
@@ -75,10 +76,13 @@ export function watchPage(subject: Subject): Page {
 function livePoller(
   id: string, show: (details: Details) => void, ended: () => boolean, offer: (found: Recording | undefined) => void,
 ): Poller<unknown> {
+  let startedAt: Date | null = null;
   const load = async (signal: AbortSignal): Promise<[LiveStream | undefined, Recording | undefined]> => {
     const stream = (await fetchLive(signal)).find((candidate) => candidate.playbackId === id);
+    startedAt = stream?.startedAt ?? startedAt;
     if (!ended()) return [stream, undefined];
-    return [stream, (await fetchRecordings(signal)).find((candidate) => candidate.playbackId === id)];
+    const recordings = await fetchRecordings(signal);
+    return [stream, recordings.find((candidate) => candidate.playbackId === id && isOf(candidate, startedAt))];
   };
   return new Poller(load, detailsEveryMs, {
     value: ([stream, recording]) => {
@@ -88,6 +92,12 @@ function livePoller(
     // The player says what is wrong; the title can wait.
     failed: () => undefined,
   });
+}
+
+/** Whether a recording is of the broadcast that began then, and not of an earlier one. */
+function isOf(recording: Recording, startedAt: Date | null): boolean {
+  if (startedAt === null || recording.startedAt === null) return true;
+  return recording.startedAt.getTime() > startedAt.getTime() - sameStartMs;
 }
 
 function recordingPoller(id: string, show: (details: Details) => void): Poller<unknown> {

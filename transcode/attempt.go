@@ -217,6 +217,9 @@ func (a *attempt) takeReport(report job.Report) {
 		a.log.Warn("the machine is too slow for all renditions of this stream: one was given up",
 			slog.Any("shed", report.Shed), slog.Any("left", report.Rungs), slog.Float64("lag_seconds", report.Lag))
 	}
+	if report.Skipped > a.report.Skipped {
+		a.progress.gave(time.Now()) // it decodes its way to the place where it is to go on
+	}
 	a.st.sup.metrics.take(a.report, report)
 	a.report = report
 }

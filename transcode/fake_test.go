@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 
 	"nova/internal/media"
 	"nova/internal/relay"
@@ -20,13 +21,14 @@ import (
 // MODE AT MARKER. The fault comes at the first picture with PTS ≥ AT; where MARKER is a path, only in the first
 // worker that gets there.
 type fakeWorker struct {
-	spec   job.Spec
-	out    *relay.Writer
-	cfgs   map[string]*media.CodecConfig
-	began  map[string]bool
-	mode   string
-	at     int64
-	marker string
+	spec    job.Spec
+	out     *relay.Writer
+	cfgs    map[string]*media.CodecConfig
+	began   map[string]bool
+	reports *json.Encoder
+	mode    string
+	at      int64
+	marker  string
 }
 
 func fakeMain(args []string, reports *os.File) error {
@@ -50,7 +52,8 @@ func fakeMain(args []string, reports *os.File) error {
 	if f.mode == "sheds" {
 		report.Shed = []string{"720p"}
 	}
-	if err := json.NewEncoder(reports).Encode(report); err != nil {
+	f.reports = json.NewEncoder(reports)
+	if err := f.reports.Encode(report); err != nil {
 		return err
 	}
 	return f.run(relay.NewReader(in, relay.Limits{}))
@@ -64,6 +67,9 @@ func (f *fakeWorker) run(in *relay.PipeReader) error {
 	}
 	if err := f.out.WriteInfo(info); err != nil {
 		return err
+	}
+	if f.mode == "catchup" && len(f.spec.Resume) > 0 {
+		f.catchUp()
 	}
 	if err := f.out.WriteItem(relay.Item{Tracks: f.tracks()}); err != nil {
 		return err
@@ -156,7 +162,7 @@ func (f *fakeWorker) misbehave(pts int64) error {
 		return nil
 	}
 	switch f.mode {
-	case "crash":
+	case "crash", "catchup":
 		fmt.Fprintln(os.Stderr, "SIGSEGV: segmentation violation\n"+strings.Repeat("goroutine 1 [running]\n", 100))
 		return syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	case "fail":
@@ -180,6 +186,14 @@ func (f *fakeWorker) misbehave(pts int64) error {
 		return f.out.WriteItem(relay.Item{Unit: &media.AccessUnit{Track: 4711, Data: []byte{1}}})
 	}
 	return nil
+}
+
+// catchUp gives nothing for a while but the news that it is at work.
+func (f *fakeWorker) catchUp() {
+	for n := range int64(15) {
+		<-time.After(100 * time.Millisecond)
+		_ = f.reports.Encode(job.Report{Skipped: n + 1})
+	}
 }
 
 func (f *fakeWorker) ended() error {

@@ -12,6 +12,7 @@ import (
 var queueNames = []string{"decode", "scale", "encode", "audio", "poster", "output"}
 
 type metrics struct {
+	streams    prometheus.Gauge
 	workers    prometheus.Gauge
 	frames     prometheus.Gauge
 	queues     *prometheus.GaugeVec
@@ -29,6 +30,7 @@ type metrics struct {
 
 func newMetrics(reg prometheus.Registerer, a *admission) (*metrics, error) {
 	m := &metrics{
+		streams: gauge("streams", "Live streams that are looked after, with or without a worker."),
 		workers: gauge("workers", "Child processes that transcode a stream."),
 		frames:  gauge("frames_in_use", "Decoded frames that workers hold."),
 		cores: prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -56,7 +58,7 @@ func newMetrics(reg prometheus.Registerer, a *admission) (*metrics, error) {
 		m.queues.WithLabelValues(name)
 	}
 	for _, c := range []prometheus.Collector{
-		m.workers, m.frames, m.cores, m.queues, m.speed, m.lag, m.gap,
+		m.streams, m.workers, m.frames, m.cores, m.queues, m.speed, m.lag, m.gap,
 		m.restarts, m.shed, m.refused, m.errors, m.dropped, m.logDropped,
 	} {
 		if err := reg.Register(c); err != nil {

@@ -38,6 +38,9 @@ func (d demand) outdated(now demand) bool {
 
 // observer learns of a source what the plan needs. Safe for concurrent use.
 type observer struct {
+	// passthrough tells that sources are passed where they can be.
+	passthrough bool
+
 	mu struct {
 		sync.Mutex
 		tracks []media.Track
@@ -55,8 +58,8 @@ type observer struct {
 	}
 }
 
-func newObserver() *observer {
-	o := &observer{}
+func newObserver(passthrough bool) *observer {
+	o := &observer{passthrough: passthrough}
 	o.mu.changed = make(chan struct{})
 	return o
 }
@@ -191,7 +194,7 @@ func (o *observer) demand() demand {
 	var d demand
 	var src ladder.Source
 	if src, d.video = o.source(); d.video {
-		d.passable = src.Passable()
+		d.passable = o.passthrough && src.Passable()
 	}
 	for _, t := range o.mu.tracks {
 		d.audio = d.audio || t.Kind == media.Audio && t.Config != nil && !job.PassAudio(t.Config)
@@ -226,16 +229,25 @@ func (o *observer) stale() <-chan struct{} {
 	return o.mu.changed
 }
 
-// await waits until a plan can be made. It fails with ctx's error.
-func (o *observer) await(ctx context.Context) error {
+// await waits until a plan can be made, and tells whether one can: not where ctx has ended, and not where the
+// source has, without a word.
+func (o *observer) await(ctx context.Context, ended <-chan struct{}) bool {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !o.ready(time.Now()) {
 		select {
 		case <-tick.C:
+		case <-ended:
+			return o.began()
 		case <-ctx.Done():
-			return ctx.Err()
+			return false
 		}
 	}
-	return nil
+	return ctx.Err() == nil
+}
+
+func (o *observer) began() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return !o.mu.began.IsZero()
 }

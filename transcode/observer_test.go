@@ -35,7 +35,7 @@ func TestObserverMeasuresFrameRate(t *testing.T) {
 		"no common rate":         {media.Rational{}, []int64{0, 5000, 10000, 15000, 20000, 25000, 30000, 35000}, media.Rational{Num: 18, Den: 1}},
 		"too few":                {media.Rational{}, []int64{0, 3600}, media.Rational{}},
 	} {
-		o := newObserver()
+		o := newObserver(true)
 		cfg := source720()
 		cfg.FrameRate = c.stated
 		o.see(relay.Item{Tracks: videoTracks(cfg)})
@@ -76,7 +76,7 @@ func TestObserverTellsWhenPlanIsStale(t *testing.T) {
 		"sound that must be encoded":    {relay.Item{Tracks: sound(stereo)}, relay.Item{Tracks: sound(surround)}, true},
 		"a codec that cannot be passed": {relay.Item{Tracks: videoTracks(source720())}, relay.Item{Tracks: videoTracks(hevc)}, true},
 	} {
-		o := newObserver()
+		o := newObserver(true)
 		o.see(c.before)
 		o.see(pictureItem(0, true))
 		o.plan()
@@ -89,7 +89,7 @@ func TestObserverTellsWhenPlanIsStale(t *testing.T) {
 
 // A jump of the clock is no group of pictures.
 func TestObserverIgnoresDiscontinuities(t *testing.T) {
-	o := newObserver()
+	o := newObserver(true)
 	o.see(relay.Item{Tracks: videoTracks(source720())})
 	o.see(pictureItem(0, true))
 	jump := pictureItem(60*90000, true)

@@ -54,7 +54,7 @@ func newStream(sup *Supervisor, info relay.Info) *stream {
 		sup: sup, info: info,
 		log:    sup.log.With(obs.KeyStream, info.Stream, obs.KeySession, info.Session),
 		replay: newReplay(replayUnits, replayBytes),
-		seen:   newObserver(),
+		seen:   newObserver(sup.cfg.Ladder.Passthrough),
 		wait:   backoff{cfg: sup.cfg.Backoff},
 	}
 }
@@ -141,11 +141,12 @@ func (st *stream) rejoin(ctx context.Context) relay.Reader {
 
 // supervise runs one worker after another until the source has ended and is done.
 func (st *stream) supervise(ctx context.Context) {
-	for tail := 0; tail < tailAttempts && st.seen.await(ctx) == nil; {
+	for tail := 0; tail < tailAttempts && st.seen.await(ctx, st.replay.done); {
 		src, want := st.seen.plan()
+		freed := st.sup.admission.freed()
 		spec, share, ok := st.admit(src, want)
 		if !ok {
-			if !st.rest(ctx) {
+			if !st.rest(ctx, freed) {
 				return
 			}
 			continue
@@ -222,11 +223,11 @@ func (st *stream) isolate(reason string) {
 	}
 }
 
-// rest waits, with nothing to do or nothing to do it with, until that may have changed. It returns false where
-// the source or ctx has ended.
-func (st *stream) rest(ctx context.Context) bool {
+// rest waits, with nothing to do or nothing to do it with, until that may have changed: freed is closed when cores
+// are. It returns false where the source or ctx has ended.
+func (st *stream) rest(ctx context.Context, freed <-chan struct{}) bool {
 	st.replay.rest()
-	freed, stale := st.sup.admission.freed(), st.seen.stale()
+	stale := st.seen.stale()
 	if st.refused {
 		freed, stale = nil, nil
 	}

@@ -149,6 +149,8 @@ func (s *Supervisor) runSession(ctx context.Context, before, now *session) {
 	if before != nil {
 		<-before.done // it drains, and holds the stream's place in the hub
 	}
+	s.metrics.streams.Inc()
+	defer s.metrics.streams.Dec()
 	newStream(s, now.info).run(ctx)
 }
 

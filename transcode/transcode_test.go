@@ -192,6 +192,34 @@ func TestTailSurvivesHangingWorker(t *testing.T) {
 	r.collect("demo").whole(t, 60, "480p", "360p")
 }
 
+// A worker that decodes a long way to the place where it is to go on gives nothing meanwhile, and is let be.
+func TestWorkerMayCatchUp(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig(fakeArg, "catchup", fmt.Sprint(45*frame), filepath.Join(t.TempDir(), "died"))
+	cfg.StallTimeout = 500 * time.Millisecond
+	r := newRig(t, cfg)
+	r.live("demo", 250, 30, 10*time.Millisecond)
+	r.collect("demo").whole(t, 250, "480p", "360p")
+	if n := r.metric("nova_transcode_worker_restarts_total", ""); n != 1 {
+		t.Errorf("%v restarts, want the one after the crash", n)
+	}
+}
+
+// A source that ends without a word leaves nothing running.
+func TestEmptySource(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, testConfig(fakeArg, "ok", "0", ""))
+	for _, session := range []string{"one", "two"} {
+		s, err := r.source.Open(relay.Info{Stream: "demo", Session: session})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.until("the stream is seen", func() bool { return r.metric("nova_transcode_streams", "") == 1 })
+		s.Close()
+		r.until("the stream is done", func() bool { return r.metric("nova_transcode_streams", "") == 0 })
+	}
+}
+
 // The order to stop drains the workers, and ends the renditions properly.
 func TestStopDrains(t *testing.T) {
 	t.Parallel()

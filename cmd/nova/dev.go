@@ -76,7 +76,8 @@ type dev struct {
 
 	secrets   secrets
 	stack     *devstack.Stack
-	bucket    *blob.Bucket
+	bucket    *blob.Bucket // for uploads
+	reads     *blob.Bucket // for viewers, who must not take the uploads' connections
 	ingest    *ingest.Ingest
 	transcode *transcode.Supervisor
 	packager  *packager.Packager
@@ -128,9 +129,14 @@ func (d *dev) buildStorage(ctx context.Context) error {
 	if d.bucket, err = blob.New(ctx, cfg, d.reg); err != nil {
 		return err
 	}
-	d.ready.Add("s3", d.bucket.CheckReady)
-	d.store, err = store.New(d.cfg.Store, d.bucket, d.log, d.reg)
-	return err
+	if d.reads, err = blob.New(ctx, cfg, d.reg); err != nil {
+		return err
+	}
+	if d.store, err = store.New(d.cfg.Store, d.bucket, d.log, d.reg); err != nil {
+		return err
+	}
+	d.ready.Add("store", d.store.Check)
+	return nil
 }
 
 func (d *dev) buildServices() (err error) {
@@ -152,7 +158,7 @@ func (d *dev) buildServices() (err error) {
 
 // buildFront gives a browser one origin for the page, the API and the media.
 func (d *dev) buildFront(front, admin net.Listener) error {
-	media, err := origin.New(d.cfg.Origin, d.packager, d.store, d.bucket, d.log, d.reg)
+	media, err := origin.New(d.cfg.Origin, d.packager, d.store, d.reads, d.log, d.reg)
 	if err != nil {
 		return err
 	}
@@ -281,8 +287,10 @@ func (d *dev) runDemo(ctx context.Context) error {
 }
 
 func (d *dev) close() {
-	if d.bucket != nil {
-		d.bucket.Close()
+	for _, b := range []*blob.Bucket{d.bucket, d.reads} {
+		if b != nil {
+			b.Close()
+		}
 	}
 	if d.stack != nil {
 		d.stack.Close()

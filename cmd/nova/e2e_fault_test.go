@@ -46,7 +46,7 @@ func TestKilledWorkerCostsOneStreamAShortGap(t *testing.T) {
 	first := publish(t, s.userURL(), testPicture("640x480", "14")...)
 	eventually(t, 10*time.Second, "a worker for the first stream", func() error { return want(1, len(workers(s.facts.PID))) })
 	victim := workers(s.facts.PID)[0]
-	second := publish(t, s.demoURL(), testPicture("640x360", "12")...)
+	second := publish(t, s.demoURL(), testPicture("640x480", "12")...)
 	eventually(t, 10*time.Second, "a worker for the second stream", func() error { return want(2, len(workers(s.facts.PID))) })
 	eventually(t, 15*time.Second, "segments of the first stream", func() error {
 		text, err := get(strings.TrimSuffix(s.facts.HLSURL, "index.m3u8") + "360p/index.m3u8")
@@ -89,7 +89,7 @@ func (s *stack) missing(t *testing.T, r recording, seconds float64) float64 {
 	}
 	lowest := ""
 	for _, uri := range mediaPlaylists(master) {
-		if strings.HasPrefix(uri, "360p") || (strings.HasPrefix(uri, "240p") && lowest == "") {
+		if strings.HasPrefix(uri, "360p") {
 			lowest = uri
 		}
 	}
@@ -104,7 +104,7 @@ func (s *stack) missing(t *testing.T, r recording, seconds float64) float64 {
 // A wrong key is refused, and no key, right or wrong, is to be seen anywhere.
 func TestKeysStaySecret(t *testing.T) {
 	s := startStack(t)
-	wrong := publish(t, s.facts.RTMPURL+"/"+"wrong-key-wrong-key", testPicture("320x240", "5")...)
+	wrong := publish(t, s.facts.RTMPURL+"/"+"wrong-key-wrong-key", testPicture("640x480", "5")...)
 	wrong.wait(15 * time.Second)
 	if wrong.err == nil {
 		t.Error("a wrong key was let in")

@@ -16,7 +16,7 @@ import (
 func flashAndBeep(seconds string) []string {
 	return []string{
 		"-re", "-f", "lavfi", "-i", "color=black:s=1280x720:r=30,drawbox=w=iw:h=ih:color=white:t=fill:enable='lt(mod(t,1),0.1)'",
-		"-f", "lavfi", "-i", "aevalsrc='if(lt(mod(t,1),0.1),sin(2*PI*1000*t),0)':s=48000",
+		"-f", "lavfi", "-i", "aevalsrc='if(lt(mod(t,1),0.1),sin(2*PI*1000*t),0)':s=48000,aformat=s16",
 		"-t", seconds, "-c:v", "libx264", "-preset", "ultrafast", "-g", "60", "-pix_fmt", "yuv420p", "-c:a", "aac", "-ac", "2",
 	}
 }
@@ -156,7 +156,7 @@ func number(s string) float64 {
 
 // bucketHoldsWhatIsNamed compares the objects of a recording with what its playlists name.
 func bucketHoldsWhatIsNamed(t *testing.T, s *stack, videoID, base string, renditions []string) {
-	named := []string{"index.m3u8", "poster.jpg", "recording.json"}
+	named := []string{"index.m3u8", "poster.jpg"}
 	for _, uri := range renditions {
 		text, err := get(base + uri)
 		if err != nil {

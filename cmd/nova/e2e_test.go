@@ -167,6 +167,9 @@ func publish(t *testing.T, url string, args ...string) *publishing {
 func (p *publishing) stop() {
 	_ = p.cmd.Process.Signal(syscall.SIGINT)
 	p.wait(10 * time.Second)
+	if p.t.Failed() && p.err != nil {
+		p.t.Logf("the publisher: %v", p.err)
+	}
 }
 
 func (p *publishing) wait(limit time.Duration) {

@@ -102,6 +102,9 @@ type Report struct {
 	// Lag is how long ago the newest picture given out had arrived at ingest, in seconds; 0 when there is
 	// nothing left to do.
 	Lag float64 `json:"lag"`
+	// Skipped counts the pictures that were decoded and left out, since a worker before this one has published
+	// them: while it grows, the worker is on its way.
+	Skipped int64 `json:"skipped"`
 	// FramesInUse counts decoded frames that are held anywhere.
 	FramesInUse int64 `json:"frames_in_use"`
 	// Queues is the depth of each of the worker's queues, by the stage that reads it.

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"math"
 	"time"
@@ -100,6 +99,7 @@ func (d *decoding) tryDecode(u *media.AccessUnit) (err error) {
 // frame passes on what has not been published by a worker before this one.
 func (d *decoding) frame(f *av.Frame) error {
 	if f.PTS() <= d.resume {
+		d.w.state.skipped.Add(1)
 		f.Release()
 		return nil
 	}
@@ -135,5 +135,3 @@ func (k *keyframer) force(pts int64, source bool) bool {
 	k.last, k.begun = pts, true
 	return true
 }
-
-var errNoFrame = errors.New("no picture came of it")

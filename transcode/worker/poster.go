@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"nova/internal/media"
@@ -40,6 +41,8 @@ func (w *worker) runPoster(ctx context.Context) error {
 	}
 	return nil
 }
+
+var errNoFrame = errors.New("no picture came of it")
 
 type postering struct {
 	w      *worker

@@ -67,7 +67,7 @@ func (r *reporter) refuse(reason error) error {
 func (r *reporter) report(now time.Time) job.Report {
 	rungs, shed := r.w.state.ladder()
 	report := job.Report{
-		Speed: r.speed(rungs), FramesInUse: av.FramesInUse(), Errors: r.w.state.errors(), Shed: shed,
+		Speed: r.speed(rungs), Skipped: r.w.state.skipped.Load(), FramesInUse: av.FramesInUse(), Errors: r.w.state.errors(), Shed: shed,
 		Queues: map[string]int{
 			"decode": len(r.w.decodeQ), "scale": len(r.w.ladderQ), "audio": len(r.w.audioQ),
 			"poster": len(r.w.posterQ), "output": len(r.w.outputQ),

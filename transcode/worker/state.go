@@ -18,6 +18,8 @@ type state struct {
 	decode, scale meter
 	// newest is the PTS of the last picture that came in.
 	newest atomic.Int64
+	// skipped counts pictures that were published by another worker.
+	skipped atomic.Int64
 
 	mu struct {
 		sync.Mutex

@@ -3,15 +3,19 @@ package worker
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"nova/internal/media"
 	"nova/internal/relay"
+	"nova/transcode/av"
 	"nova/transcode/av/avtest"
 	"nova/transcode/job"
 )
@@ -301,6 +305,59 @@ func TestWorkerShedsRung(t *testing.T) {
 	}
 }
 
+// A worker whose output is taken too slowly, as by a machine that is too slow, gives up a rung by itself and says so.
+func TestWorkerShedsWhenBehind(t *testing.T) {
+	f := clip(t, "4")
+	in := feedOf(f, 0, 0)
+	began := time.Now()
+	for _, item := range in {
+		if item.Unit != nil {
+			item.Unit.Arrived = began.Add(-4 * time.Second) // the lag grows by a second each second
+		}
+	}
+	spec := specFor(t, f, 30, false)
+	for i := range spec.Rungs {
+		spec.Rungs[i].Bitrate *= 4 // fills the pipe soon
+		spec.Rungs[i].MaxBitrate, spec.Rungs[i].BufferSize = spec.Rungs[i].Bitrate*2, spec.Rungs[i].Bitrate*2
+	}
+	stdinR, stdinW := pipe(t)
+	stdoutR, stdoutW := pipe(t)
+	reportsR, reportsW := pipe(t)
+	done := make(chan error, 1)
+	go writeFeed(t, stdinW, in, nil)
+	go func() {
+		defer stdoutW.Close()
+		defer reportsW.Close()
+		done <- Run(t.Context(), stdinR, stdoutW, reportsW, spec, discard())
+	}()
+	reports := json.NewDecoder(reportsR)
+	var last job.Report
+	for n := 0; n < shedAfter+1; n++ {
+		if err := reports.Decode(&last); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if last.Lag < 4 || last.Queues["decode"] == 0 || len(last.Rungs) != 3 {
+		t.Errorf("report %+v: want the lag, the queues and three rungs", last)
+	}
+	res := &result{}
+	reader := relay.NewReader(stdoutR, relay.Limits{})
+	defer reader.Close()
+	if err := res.read(reader); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	reportsR.Close()
+	if got := trackNames(res.lists[len(res.lists)-1]); slices.Contains(got, "720p") || !slices.Contains(got, "360p") {
+		t.Errorf("tracks %v, want all but 720p", got)
+	}
+	if n := len(res.units["360p"]); n != 120 {
+		t.Errorf("360p has %d pictures of 120", n)
+	}
+}
+
 // Bit flips in one unit of twenty cost pictures, never the stream.
 func TestWorkerSurvivesBitFlips(t *testing.T) {
 	f := clip(t, "4")
@@ -385,6 +442,34 @@ func TestWorkerRefusesMissingGPU(t *testing.T) {
 	if err == nil || !strings.Contains(reports.String(), `"refused":"cannot use GPU 63`) {
 		t.Errorf("error %v, report %q: want the reason in both", err, reports.String())
 	}
+}
+
+// On a machine with an NVIDIA GPU, which NOVA_GPU names by its index: a ladder where the GPU encodes, and where it
+// only decodes (H100, H200) a refusal that says so.
+func TestWorkerOnGPU(t *testing.T) {
+	index, err := strconv.Atoi(os.Getenv("NOVA_GPU"))
+	if err != nil {
+		t.Skip("NOVA_GPU names no GPU")
+	}
+	gpu, refused := av.OpenGPU(index)
+	if refused != nil {
+		var out, reports bytes.Buffer
+		spec := job.Spec{Encoder: "h264_nvenc", GPU: index}
+		if err := Run(t.Context(), strings.NewReader(""), &out, &reports, spec, discard()); !errors.As(err, new(*av.GPUError)) {
+			t.Errorf("error %v, want the GPU's", err)
+		}
+		t.Logf("reported: %s", reports.String())
+		if !strings.Contains(reports.String(), "decodes but does not encode") {
+			t.Errorf("report %q does not say why", reports.String())
+		}
+		return
+	}
+	gpu.Close()
+	f := clip(t, "4")
+	in := feedOf(f, 0, 0)
+	spec := specFor(t, f, 30, false)
+	spec.Encoder, spec.Preset, spec.GPU = "h264_nvenc", "p4", index
+	checkRungs(t, work(t, spec, in), in.video(), "720p", "480p", "360p")
 }
 
 func TestWorkerOnRealClip(t *testing.T) {

@@ -345,3 +345,30 @@ func BenchmarkGuard(b *testing.B) {
 		}
 	}
 }
+
+// A peer that is told why it has to go reads that, and then the end, though its own bytes were not all read:
+// closing at once would reset the connection.
+func TestLinger(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer l.Close()
+	client, err := net.Dial("tcp", l.Addr().String())
+	must(t, err)
+	defer client.Close()
+	server, err := l.Accept()
+	must(t, err)
+	_, err = client.Write(make([]byte, 100_000))
+	must(t, err)
+	c := New(server, DefaultConfig(), &tally{})
+	_, err = c.Write([]byte("the reason"))
+	must(t, err)
+	c.Linger()
+	ended := make(chan error, 1)
+	go func() { ended <- c.Close() }()
+	got, err := io.ReadAll(client)
+	if err != nil || string(got) != "the reason" {
+		t.Errorf("read %q, %v", got, err)
+	}
+	must(t, client.Close())
+	must(t, <-ended)
+}

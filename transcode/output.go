@@ -47,9 +47,15 @@ func newOutput(to publisher, m *metrics, log *slog.Logger) *output {
 	return &output{to: to, metrics: m, log: log, lanes: map[string]*outLane{}}
 }
 
-// setTracks announces a worker's track list.
+// setTracks announces a worker's track list. The sound and the poster of workers before it stay on the list: this one
+// has only not come to them yet.
 func (o *output) setTracks(tracks []media.Track) {
 	tracks = slices.Clone(tracks)
+	for _, old := range o.tracks {
+		if _, there := trackByID(tracks, old.ID); !there && old.Kind != media.Video {
+			tracks = append(tracks, old)
+		}
+	}
 	var rungs []int
 	for i, t := range tracks {
 		lane := o.lanes[t.Name]

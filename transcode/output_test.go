@@ -83,6 +83,22 @@ func TestOutputJoinsWorkers(t *testing.T) {
 	}
 }
 
+// A restarted worker announces its rungs first: the poster that is out stays on the list.
+func TestOutputKeepsPosterTrack(t *testing.T) {
+	o, s := newTestOutput(t)
+	jpeg := &media.CodecConfig{Codec: media.JPEG, Width: 640, Height: 360}
+	o.setTracks(append(tracksOf(config(1)), media.Track{ID: 1, Kind: media.Image, Name: media.Poster, Timescale: 90000, Config: jpeg}))
+	o.finish(false)
+	o.setTracks(tracksOf(config(1)))
+	if len(s.lists) != 1 {
+		t.Errorf("track lists %v and %v", names(s.lists[0]), names(s.lists[1]))
+	}
+	o.setTracks(append(tracksOf(config(1))[:0], media.Track{ID: 480, Kind: media.Video, Name: "480p", Timescale: 90000}))
+	if got := names(s.lists[len(s.lists)-1]); len(got) != 2 || got[0] != "480p" || got[1] != media.Poster {
+		t.Errorf("tracks %v, want the new rung and the poster", got)
+	}
+}
+
 func TestOutputRefusesUnknownTrack(t *testing.T) {
 	o, _ := newTestOutput(t)
 	o.setTracks(tracksOf(config(1)))

@@ -19,16 +19,17 @@ type Step struct {
 type Config struct {
 	Rungs       []Step `yaml:"rungs" json:"rungs" doc:"the table of renditions, largest first; empty: 1080p, 720p, 480p and 360p"`
 	MaxRungs    int    `yaml:"max_rungs" json:"max_rungs" doc:"most renditions to encode of one stream, the largest are kept; 0: as many as the table has"`
-	MaxHeight   int    `yaml:"max_height" json:"max_height" doc:"largest short side of an encoded picture; 0: the table's largest"`
+	MaxHeight   int    `yaml:"max_height" json:"max_height" doc:"largest short side of an encoded picture; 0: the table's largest, which is 1080"`
 	Passthrough bool   `yaml:"passthrough" json:"passthrough" doc:"leave out the source's own size where players can be given the source itself"`
 
 	// PixelsPerCore is what one core encodes in a second at the preset in use: see PixelsPerCore.
 	PixelsPerCore float64 `yaml:"-" json:"pixels_per_core"`
 }
 
-// DefaultConfig is the ladder of 1080p, 720p, 480p and 360p at x264's veryfast preset.
+// DefaultConfig is the ladder of 720p, 480p and 360p at x264's veryfast preset. 1080p is in the table, but
+// encoding it costs as much as the other three together: max_height: 1080 asks for it.
 func DefaultConfig() Config {
-	return Config{Passthrough: true, PixelsPerCore: PixelsPerCore("libx264", "veryfast")}
+	return Config{Passthrough: true, MaxHeight: 720, PixelsPerCore: PixelsPerCore("libx264", "veryfast")}
 }
 
 // defaultTable holds bit rates at which x264's veryfast preset gives an even picture of common live material.

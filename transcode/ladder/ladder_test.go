@@ -73,6 +73,7 @@ func scanSource(t *testing.T, d *datadriven.TestData) Source {
 func scanConfig(t *testing.T, d *datadriven.TestData) Config {
 	t.Helper()
 	cfg := DefaultConfig()
+	cfg.MaxHeight = 0 // the whole table
 	d.MaybeScanArgs(t, "max-rungs", &cfg.MaxRungs)
 	d.MaybeScanArgs(t, "max-height", &cfg.MaxHeight)
 	if d.HasArg("no-passthrough") {
@@ -174,6 +175,15 @@ func checkPromises(t *testing.T, src Source, rungs []Rung) {
 	}
 	if !src.Passable() && len(rungs) == 0 {
 		t.Fatalf("%+v: cannot be passed, and has no rung", src)
+	}
+}
+
+func TestDefaultLadderOf1080p(t *testing.T) {
+	for _, gop := range []time.Duration{0, 2 * time.Second, 10 * time.Second} {
+		rungs, err := Plan(Source{Width: 1920, Height: 1080, Codec: media.H264, GOP: gop}, DefaultConfig())
+		if err != nil || printNames(rungs) != "[720p 480p 360p]" {
+			t.Errorf("GOP %v: %s, %v", gop, printNames(rungs), err)
+		}
 	}
 }
 

@@ -18,10 +18,10 @@ import (
 
 // config is the configuration of everything in one process.
 type config struct {
+	DrainTimeout time.Duration    `yaml:"drain_timeout" doc:"how long a stop may take: streams end, workers flush, uploads finish"`
 	HTTP         httpConfig       `yaml:"http"`
 	Admin        adminConfig      `yaml:"admin"`
 	Log          logConfig        `yaml:"log"`
-	DrainTimeout time.Duration    `yaml:"drain_timeout" doc:"how long a stop may take: streams end, workers flush, uploads finish"`
 	Ingest       ingest.Config    `yaml:"ingest"`
 	Transcode    transcode.Config `yaml:"transcode"`
 	Packager     packager.Config  `yaml:"packager"`
@@ -44,7 +44,7 @@ type logConfig struct {
 
 func defaultConfig() *config {
 	c := &config{
-		HTTP:         httpConfig{Address: "127.0.0.1:8080"},
+		HTTP:         httpConfig{Address: ":8080"},
 		Admin:        adminConfig{Address: "127.0.0.1:9090"},
 		DrainTimeout: 20 * time.Second,
 		Ingest:       ingest.DefaultConfig(),

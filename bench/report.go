@@ -116,13 +116,13 @@ func (r *Report) Save(dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // reports are for everybody
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, r.Scenario+".json"), append(raw, '\n'), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, r.Scenario+".json"), append(raw, '\n'), 0o644); err != nil { //nolint:gosec // the same
 		return err
 	}
 	var text strings.Builder
 	r.Print(&text)
-	return os.WriteFile(filepath.Join(dir, r.Scenario+".md"), []byte(strings.TrimLeft(text.String(), "\n")), 0o644)
+	return os.WriteFile(filepath.Join(dir, r.Scenario+".md"), []byte(strings.TrimLeft(text.String(), "\n")), 0o644) //nolint:gosec // the same
 }

@@ -67,7 +67,7 @@ func startDev(ctx context.Context, o Options, dir string) (*devStack, error) {
 	for _, key := range []string{"http.address", "admin.address", "ingest.rtmp.address"} {
 		args = append(args, "--set", key+"=127.0.0.1:0")
 	}
-	s := &devStack{cmd: exec.Command(o.Nova, args...), client: http.Client{Timeout: 5 * time.Second}}
+	s := &devStack{cmd: exec.CommandContext(ctx, o.Nova, args...), client: http.Client{Timeout: 5 * time.Second}}
 	s.cmd.Stderr = os.Stderr
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	if err := s.cmd.Start(); err != nil {

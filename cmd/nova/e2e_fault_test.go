@@ -1,11 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -101,6 +103,30 @@ func (s *stack) missing(t *testing.T, r recording, seconds float64) float64 {
 	return seconds - number(strings.TrimSpace(strings.Split(out, "\n")[0]))/30
 }
 
+// One picture in a hundred and one sound frame in a hundred arrive damaged: the stream goes on, one worker does it
+// all, and the damage is counted.
+func TestDamagedPayloadsDoNotEndAStream(t *testing.T) {
+	s := startStack(t)
+	noise := "noise=amount='if(eq(mod(n,100),37),40,0)'"
+	p := publish(t, s.userURL(), append(testPicture("854x480", "10"), "-bsf:v", noise, "-bsf:a", noise)...)
+	eventually(t, 15*time.Second, "a worker", func() error { return want(1, len(workers(s.facts.PID))) })
+	worker := workers(s.facts.PID)[0]
+	eventually(t, 20*time.Second, "counted damage", func() error {
+		metrics, err := get(s.facts.HTTPURL + "/metrics")
+		if err == nil && !regexp.MustCompile(`nova_transcode_errors_total\{kind="video_(decode|concealed)"\} [1-9]`).MatchString(metrics) {
+			err = errors.New("no counter of damage has moved")
+		}
+		return err
+	})
+	if now := workers(s.facts.PID); len(now) != 1 || now[0] != worker {
+		t.Errorf("worker %d was replaced by %v", worker, now)
+	}
+	p.wait(30 * time.Second)
+	if missing := s.missing(t, s.awaitRecording(userStream), 10); missing > 1 {
+		t.Errorf("%.2f s of 10 are missing", missing)
+	}
+}
+
 // A wrong key is refused, and no key, right or wrong, is to be seen anywhere.
 func TestKeysStaySecret(t *testing.T) {
 	s := startStack(t)
@@ -156,11 +182,10 @@ func TestStopLeavesNothingBehind(t *testing.T) {
 }
 
 func childrenOf(parent int) []int {
-	raw, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", parent, parent))
 	var pids []int
 	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", parent))
 	for _, path := range tasks {
-		raw, _ = os.ReadFile(path)
+		raw, _ := os.ReadFile(path)
 		for _, field := range strings.Fields(string(raw)) {
 			pid, _ := strconv.Atoi(field)
 			pids = append(pids, pid)

@@ -59,6 +59,8 @@ func (s *httpService) Run(ctx context.Context) error {
 	if err := s.server.Shutdown(shutdown); err != nil {
 		s.server.Close()
 	}
-	<-served
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
 	return nil
 }

@@ -44,6 +44,9 @@ type Grant struct {
 	Stream string
 	// Title is what the page shows; may be empty.
 	Title string
+
+	// by is who granted, where a Chain asked several and it wants to hear of the end.
+	by Listener
 }
 
 // Authorizer decides who may publish. Implementations are safe for concurrent use and return by ctx's deadline.
@@ -112,6 +115,7 @@ func (c Chain) AuthorizePublish(ctx context.Context, req Request) (Grant, error)
 	for _, a := range c {
 		grant, err := a.AuthorizePublish(ctx, req)
 		if err == nil {
+			grant.by, _ = a.(Listener)
 			return grant, nil
 		}
 		if !errors.Is(err, ErrDenied) {
@@ -121,11 +125,11 @@ func (c Chain) AuthorizePublish(ctx context.Context, req Request) (Grant, error)
 	return Grant{}, result
 }
 
-// PublishDone implements Listener.
+// PublishDone implements Listener. Only the authorizer that granted hears of the end: a key that it never saw is none
+// of another one's business.
 func (c Chain) PublishDone(ctx context.Context, req Request, grant Grant) error {
-	var all error
-	for _, a := range c {
-		all = errors.Join(all, Done(ctx, a, req, grant))
+	if grant.by == nil {
+		return nil
 	}
-	return all
+	return grant.by.PublishDone(ctx, req, grant)
 }

@@ -67,10 +67,35 @@ func TestChain(t *testing.T) {
 	if _, err := (Chain{first, second}).AuthorizePublish(t.Context(), Request{}); err != nil || second.asked != 0 {
 		t.Error("asked on after a grant")
 	}
-	if err := Done(t.Context(), Chain{first, &fixed{err: away}}, Request{}, Grant{}); !errors.Is(err, away) || first.done != 1 {
-		t.Error(err)
+}
+
+// Who did not grant does not hear of the end, and so of the key: the callback's server is none of a file's keys'
+// business.
+func TestChainTellsTheOneThatGranted(t *testing.T) {
+	denies, grants := &fixed{err: ErrDenied}, &fixed{}
+	for name, c := range map[string]struct {
+		chain Chain
+		told  int
+	}{
+		"granted by the first":   {Chain{grants, denies}, 1},
+		"granted by the second":  {Chain{denies, grants}, 1},
+		"granted by one without": {Chain{deaf{}, grants}, 0},
+	} {
+		denies.done, grants.done = 0, 0
+		grant, err := c.chain.AuthorizePublish(t.Context(), request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Done(t.Context(), c.chain, request, grant); err != nil || grants.done != c.told || denies.done != 0 {
+			t.Errorf("%s: told %d and %d times, %v", name, grants.done, denies.done, err)
+		}
 	}
 }
+
+// deaf grants and does not want to hear of the end.
+type deaf struct{}
+
+func (deaf) AuthorizePublish(context.Context, Request) (Grant, error) { return Grant{Stream: "s"}, nil }
 
 func TestStreamIdentities(t *testing.T) {
 	for id, good := range map[string]bool{
@@ -115,22 +140,22 @@ func TestFile(t *testing.T) {
 			t.Errorf("key %q: %+v, %v", key, got, err)
 		}
 	}
-	check("one", Grant{"first", "The first"}, nil)
-	check("two", Grant{"second", "The second"}, nil)
+	check("one", Grant{Stream: "first", Title: "The first"}, nil)
+	check("two", Grant{Stream: "second", Title: "The second"}, nil)
 	check("three", Grant{}, ErrDenied)
 	check("", Grant{}, ErrDenied)
 
 	write(t, path, entry("three", "third"), start.Add(time.Minute))
-	check("three", Grant{"third", "The third"}, nil)
+	check("three", Grant{Stream: "third", Title: "The third"}, nil)
 	check("one", Grant{}, ErrDenied)
 
 	write(t, path, "- key_sha256: broken\n", start.Add(2*time.Minute))
-	check("three", Grant{"third", "The third"}, nil)
+	check("three", Grant{Stream: "third", Title: "The third"}, nil)
 
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	check("three", Grant{"third", "The third"}, nil)
+	check("three", Grant{Stream: "third", Title: "The third"}, nil)
 
 	write(t, path, "", start.Add(3*time.Minute))
 	check("three", Grant{}, ErrDenied)
@@ -213,13 +238,13 @@ func TestCallbackAnswers(t *testing.T) {
 	}{
 		"200 alone":              {200, nil, "", Grant{Stream: public}, nil},
 		"204":                    {204, nil, "", Grant{Stream: public}, nil},
-		"headers":                {200, map[string]string{"X-Nova-Stream": "demo", "X-Nova-Title": "A demo"}, "", Grant{"demo", "A demo"}, nil},
-		"JSON":                   {200, map[string]string{"Content-Type": "application/json; charset=utf-8"}, `{"stream":"demo","title":"A demo","more":1}`, Grant{"demo", "A demo"}, nil},
+		"headers":                {200, map[string]string{"X-Nova-Stream": "demo", "X-Nova-Title": "A demo"}, "", Grant{Stream: "demo", Title: "A demo"}, nil},
+		"JSON":                   {200, map[string]string{"Content-Type": "application/json; charset=utf-8"}, `{"stream":"demo","title":"A demo","more":1}`, Grant{Stream: "demo", Title: "A demo"}, nil},
 		"header before JSON":     {200, map[string]string{"Content-Type": "application/json", "X-Nova-Stream": "demo"}, `{"stream":"other"}`, Grant{Stream: "demo"}, nil},
 		"text is no JSON":        {200, map[string]string{"Content-Type": "text/plain"}, `{"stream":"demo"}`, Grant{Stream: public}, nil},
 		"broken JSON":            {200, map[string]string{"Content-Type": "application/json"}, `{"stream":`, Grant{}, temporary},
 		"stream not valid":       {200, map[string]string{"X-Nova-Stream": "../etc"}, "", Grant{}, temporary},
-		"long title is cut":      {200, map[string]string{"X-Nova-Title": strings.Repeat("x", 500)}, "", Grant{public, strings.Repeat("x", 200)}, nil},
+		"long title is cut":      {200, map[string]string{"X-Nova-Title": strings.Repeat("x", 500)}, "", Grant{Stream: public, Title: strings.Repeat("x", 200)}, nil},
 		"redirection renames":    {302, map[string]string{"Location": "demo"}, "", Grant{Stream: "demo"}, nil},
 		"rename with a slash":    {301, map[string]string{"Location": "/demo"}, "", Grant{Stream: "demo"}, nil},
 		"redirection elsewhere":  {302, map[string]string{"Location": "rtmp://other/live/x"}, "", Grant{}, temporary},
@@ -305,7 +330,8 @@ func TestCallbackThatIsAway(t *testing.T) {
 	}
 	close(release)
 	b.Close()
-	if _, err := c.AuthorizePublish(t.Context(), request); err == nil || errors.Is(err, ErrDenied) {
+	c.cfg.URL += "?token=very-secret"
+	if _, err := c.AuthorizePublish(t.Context(), request); err == nil || errors.Is(err, ErrDenied) || strings.Contains(err.Error(), "very-secret") {
 		t.Error(err)
 	}
 }
@@ -363,6 +389,25 @@ func TestThrottle(t *testing.T) {
 		time.Sleep(3 * time.Minute) // all three are earned again
 		for range 3 {
 			expect("192.0.2.1", ErrDenied)
+		}
+	})
+}
+
+// A machine that never stops gets the longest wait each time: what it would have earned by keeping quiet is not earned
+// by waiting.
+func TestThrottleSlowsDownAMachine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		next := &fixed{err: ErrDenied}
+		th, err := NewThrottle(DefaultThrottleConfig(), next)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 24 * 60 * 60 {
+			_, _ = th.AuthorizePublish(t.Context(), request)
+			time.Sleep(time.Second) // the bubble's clock
+		}
+		if next.asked > 310 {
+			t.Errorf("%d keys tried in a day", next.asked)
 		}
 	})
 }

@@ -146,6 +146,10 @@ func (c *Callback) post(ctx context.Context, address, call string, req Request) 
 	}
 	res, err := c.client.Do(r)
 	if err != nil {
+		var e *url.Error
+		if errors.As(err, &e) {
+			err = e.Err // without the address, whose query may hold a token
+		}
 		return nil, fmt.Errorf("cannot ask the callback: %w", err)
 	}
 	return res, nil

@@ -22,7 +22,8 @@ type ThrottleConfig struct {
 	Addresses int           `yaml:"addresses" doc:"addresses that are remembered; the ones that failed longest ago are forgotten first"`
 }
 
-// DefaultThrottleConfig lets a person mistype a key a few times, and a machine try some 300 keys a day.
+// DefaultThrottleConfig lets a person mistype a key a few times. A machine that keeps trying gets some 300 keys a day,
+// one that knows these figures 1,440.
 func DefaultThrottleConfig() ThrottleConfig {
 	return ThrottleConfig{Burst: 5, Refill: time.Minute, Wait: 2 * time.Second, MaxWait: 5 * time.Minute, Addresses: 10_000}
 }
@@ -63,7 +64,7 @@ type Throttle struct {
 type failure struct {
 	network netip.Prefix
 	tokens  float64
-	counted time.Time // when tokens was right
+	counted time.Time // when tokens was right; ahead while the address has to wait
 	waits   int
 	until   time.Time
 }
@@ -125,9 +126,10 @@ func (t *Throttle) failed(network netip.Prefix) {
 	defer t.mu.Unlock()
 	f, now := t.entry(network), time.Now()
 	earned := float64(now.Sub(f.counted)) / float64(t.cfg.Refill)
-	f.tokens, f.counted = min(f.tokens+earned, float64(t.cfg.Burst)), now
-	if f.tokens--; f.tokens >= 0 {
+	if f.tokens, f.counted = min(f.tokens+max(earned, 0), float64(t.cfg.Burst)), now; f.tokens == float64(t.cfg.Burst) {
 		f.waits = 0
+	}
+	if f.tokens--; f.tokens >= 0 {
 		return
 	}
 	f.tokens = 0
@@ -137,6 +139,7 @@ func (t *Throttle) failed(network netip.Prefix) {
 	}
 	f.waits++
 	f.until = now.Add(wait)
+	f.counted = f.until // waiting earns nothing, or long waits would pay for the next attempts
 }
 
 // entry finds or makes the record of an address, and forgets the oldest where there are too many. The caller

@@ -38,6 +38,10 @@ var ErrEnded = errors.New("publication has ended")
 // healthInterval is how often Run looks at each stream.
 const healthInterval = time.Second
 
+// patience is how long a publication may be silent before it gives way to a new one of its stream. An encoder whose
+// connection broke is back long before the old one is known to be dead.
+const patience = 2 * time.Second
+
 // Hub holds the publications of one ingest service. Safe for concurrent use.
 //
 // Locks, in this order: Publisher.mu, then those of relay. Hub.mu is never held with another.
@@ -104,11 +108,12 @@ func (h *Hub) checkHealth(now time.Time) {
 	}
 }
 
-// Publish begins a publication. It fails with ErrBusy while the stream has one.
+// Publish begins a publication. It fails with ErrBusy while the stream has one that is not silent.
 func (h *Hub) Publish(pub Publication) (*Publisher, error) {
 	if err := pub.validate(); err != nil {
 		return nil, fmt.Errorf("cannot publish: %w", err)
 	}
+	h.endSilent(pub.Stream)
 	p := newPublisher(h, pub, newSession())
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -121,16 +126,28 @@ func (h *Hub) Publish(pub Publication) (*Publisher, error) {
 	return p, nil
 }
 
+// endSilent makes room for a new publication of the stream, where the present one has gone silent.
+func (h *Hub) endSilent(stream string) {
+	if p := h.publisher(stream); p != nil && p.silence() >= patience {
+		p.end(errors.New("went silent, and another publisher came"))
+	}
+}
+
 // newSession is a random word that fits into URLs: 80 bits.
 func newSession() string { return strings.ToLower(rand.Text()[:16]) }
 
 // Stop ends the publication of a stream: its readers get what is queued, its publisher sees Done closed and
 // ErrEnded. It tells whether there was one.
 func (h *Hub) Stop(stream string) bool {
-	h.mu.Lock()
-	p := h.mu.publishers[stream]
-	h.mu.Unlock()
+	p := h.publisher(stream)
 	return p != nil && p.end(errors.New("stopped by the hub"))
+}
+
+// publisher is the publication of a stream; nil where there is none.
+func (h *Hub) publisher(stream string) *Publisher {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.mu.publishers[stream]
 }
 
 // Streams are the statistics of all publications, ordered by stream.

@@ -145,6 +145,32 @@ func TestPublishIsExclusive(t *testing.T) {
 	}
 }
 
+// An encoder that lost its connection is back before the hub knows: the silent publication gives way.
+func TestSilentPublicationGivesWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newTestHub(t, io.Discard)
+		first := publish(t, h)
+		time.Sleep(patience - 1)
+		write(t, first, Sample{Track: videoID, Key: true})
+		time.Sleep(patience - 1)
+		if _, err := h.Publish(rtmp); !errors.Is(err, ErrBusy) {
+			t.Errorf("a second publisher while the first one is alive: %v, want ErrBusy", err)
+		}
+		time.Sleep(time.Nanosecond)
+		second := publish(t, h)
+		<-first.Done()
+		if err := first.Write(Sample{Track: videoID}); !errors.Is(err, ErrEnded) {
+			t.Errorf("Write of the one that gave way: %v, want ErrEnded", err)
+		}
+		first.Close(nil) // must not end the second one
+		write(t, second, Sample{Track: videoID, Key: true})
+		if got := h.Source().Streams(); len(got) != 1 || got[0].Session != second.Session() {
+			t.Errorf("streams %+v", got)
+		}
+		second.Close(nil)
+	})
+}
+
 func TestStop(t *testing.T) {
 	var log bytes.Buffer
 	h := newTestHub(t, &log)
@@ -288,7 +314,8 @@ func TestDriftIsSeen(t *testing.T) {
 	})
 }
 
-// A warning is logged once when it comes and once when it goes, and counted while it is in force.
+// A warning is logged once when it comes and once when it has been absent for a minute, and counted while it is in
+// force, however often its reason comes and goes in between.
 func TestHealthIsReportedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
@@ -296,21 +323,33 @@ func TestHealthIsReportedOnce(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- h.Run(ctx) }()
-		c := camera{p: publish(t, h), gop: 250, size: 20_000, fps: 25}
-		c.film(t, 15*time.Second)
-		if got := testutil.ToFloat64(h.metrics.warnings.WithLabelValues(string(GOPTooLong))); got != 1 {
-			t.Errorf("%v streams with long GOPs, want 1", got)
-		}
-		c.gop = 25
-		c.film(t, 15*time.Second)
-		if got := testutil.ToFloat64(h.metrics.warnings.WithLabelValues(string(GOPTooLong))); got != 0 {
-			t.Errorf("%v streams with long GOPs, want 0", got)
-		}
-		for _, line := range []string{"keyframes come every", "health warning is over"} {
-			if n := strings.Count(log.String(), line); n != 1 {
-				t.Errorf("%d lines with %q:\n%s", n, line, log.String())
+		c := camera{p: publish(t, h), size: 20_000, fps: 25}
+		expect := func(inForce, over int) {
+			t.Helper()
+			synctest.Wait()
+			if got := testutil.ToFloat64(h.metrics.warnings.WithLabelValues(string(GOPTooLong))); got != float64(inForce) {
+				t.Errorf("%v streams with long GOPs, want %d", got, inForce)
+			}
+			if got := c.p.Snapshot().Warnings; len(got) != inForce || inForce > 0 && got[0].Code != GOPTooLong {
+				t.Errorf("warnings %+v, want %d of long GOPs", got, inForce)
+			}
+			for line, want := range map[string]int{`"level":"WARN","msg":"health warning","comp"`: 1, `"level":"INFO","msg":"health warning is over"`: over} {
+				if n := strings.Count(log.String(), line); n != want {
+					t.Errorf("%d lines with %q, want %d:\n%s", n, line, want, log.String())
+				}
 			}
 		}
+		for range 8 { // ten seconds without a keyframe, then five with one each second
+			c.gop = 250
+			c.film(t, 10*time.Second)
+			c.gop = 25
+			c.film(t, 5*time.Second)
+			expect(1, 0)
+		}
+		c.film(t, calmTime-7*time.Second)
+		expect(1, 0)
+		c.film(t, 5*time.Second)
+		expect(0, 1)
 		c.p.Close(nil)
 		cancel()
 		if err := <-done; err != nil {

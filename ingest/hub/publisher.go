@@ -30,8 +30,9 @@ type Publisher struct {
 		// stream is nil until the first unit has come through.
 		stream *relay.Stream
 		tracks []media.Track
-		// warnings are those that were in force when health was last looked at.
-		warnings []Warning
+		// heard is when the last sample came, or the publication began.
+		heard    time.Time
+		warnings standing
 	}
 }
 
@@ -44,7 +45,9 @@ func newPublisher(h *Hub, pub Publication, session string) *Publisher {
 		done:    make(chan struct{}),
 	}
 	p.mu.norm = newNormaliser(pub)
-	p.mu.stats = newStats(time.Now())
+	p.mu.heard = time.Now()
+	p.mu.stats = newStats(p.mu.heard)
+	p.mu.warnings = make(standing)
 	return p
 }
 
@@ -92,6 +95,7 @@ func (p *Publisher) Write(s Sample) error {
 		return ErrEnded
 	}
 	p.hub.metrics.bytes.WithLabelValues(p.pub.Protocol).Add(float64(len(s.Data)))
+	p.mu.heard = time.Now()
 	p.followRate(s)
 	jumps := p.mu.norm.jumps
 	u, why := p.mu.norm.unit(s)
@@ -175,7 +179,7 @@ func (p *Publisher) Snapshot() StreamStats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.snapshot(time.Now())
-	s.Warnings = check(s, p.hub.cfg.Health)
+	s.Warnings = p.mu.warnings.with(check(s, p.hub.cfg.Health))
 	return s
 }
 
@@ -187,35 +191,36 @@ func (p *Publisher) snapshot(now time.Time) StreamStats {
 	return s
 }
 
-// checkHealth logs the warnings that came and went since the last call.
+// checkHealth logs the warnings that came and went since the last call, and returns those in force.
 func (p *Publisher) checkHealth(now time.Time) []Warning {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.mu.ended {
-		return nil
-	}
-	warnings := check(p.snapshot(now), p.hub.cfg.Health)
-	for _, w := range missingFrom(p.mu.warnings, warnings) {
+	came, over, warnings := p.updateHealth(now)
+	for _, w := range came {
 		level := slog.LevelWarn
 		if w.Level == LevelInfo {
 			level = slog.LevelInfo
 		}
 		p.log.Log(context.Background(), level, "health warning", "code", w.Code, "text", w.Text)
 	}
-	for _, w := range missingFrom(warnings, p.mu.warnings) {
+	for _, w := range over {
 		p.log.Info("health warning is over", "code", w.Code)
 	}
-	p.mu.warnings = warnings
 	return warnings
 }
 
-// missingFrom are the warnings of list whose code is not in known.
-func missingFrom(known, list []Warning) []Warning {
-	var missing []Warning
-	for _, w := range list {
-		if !slices.ContainsFunc(known, func(k Warning) bool { return k.Code == w.Code }) {
-			missing = append(missing, w)
-		}
+func (p *Publisher) updateHealth(now time.Time) (came, over, inForce []Warning) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.mu.ended {
+		return nil, nil, nil
 	}
-	return missing
+	found := check(p.snapshot(now), p.hub.cfg.Health)
+	came, over = p.mu.warnings.update(found, now)
+	return came, over, p.mu.warnings.with(found)
+}
+
+// silence is how long nothing has come.
+func (p *Publisher) silence() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Since(p.mu.heard)
 }

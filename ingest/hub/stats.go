@@ -36,8 +36,9 @@ type StreamStats struct {
 	// Dropped counts units that could not be used, by reason.
 	Dropped map[string]int64 `json:"dropped"`
 	// DroppedLately counts those of the last ten seconds, without the ones before the first keyframe.
-	DroppedLately int64     `json:"dropped_lately"`
-	Warnings      []Warning `json:"warnings"`
+	DroppedLately int64 `json:"dropped_lately"`
+	// Warnings are those that were found within the last minute.
+	Warnings []Warning `json:"warnings"`
 }
 
 // VideoStats describe the picture.

@@ -11,8 +11,8 @@ import (
 	"nova/internal/obs"
 )
 
-// certificate is the server's key pair, read again when its file changes, so that a renewed certificate needs no
-// restart. While the new files are not valid, the old pair holds.
+// certificate is the server's key pair, read again when one of its files changes, so that a renewed certificate needs
+// no restart. While the new files are not valid, or only one of them is new, the old pair holds.
 type certificate struct {
 	// set by newCertificate
 	cfg TLSConfig
@@ -21,7 +21,7 @@ type certificate struct {
 	mu struct {
 		sync.Mutex
 		pair     *tls.Certificate
-		modified time.Time
+		modified [2]time.Time // of the certificate and of the key
 	}
 }
 
@@ -45,16 +45,22 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.mu.pair, nil
 }
 
-// reload reads the pair where the certificate's file changed. The caller holds mu.
+// reload reads the pair where a file changed since the last time, which is also remembered where they are not valid.
+// The caller holds mu.
 func (c *certificate) reload() error {
-	info, err := os.Stat(c.cfg.Certificate)
+	certificate, err := os.Stat(c.cfg.Certificate)
 	if err != nil {
 		return fmt.Errorf("cannot read tls.certificate: %w", err)
 	}
-	if info.ModTime().Equal(c.mu.modified) {
+	key, err := os.Stat(c.cfg.Key)
+	if err != nil {
+		return fmt.Errorf("cannot read tls.key: %w", err)
+	}
+	modified := [2]time.Time{certificate.ModTime(), key.ModTime()}
+	if modified == c.mu.modified {
 		return nil
 	}
-	c.mu.modified = info.ModTime()
+	c.mu.modified = modified
 	pair, err := tls.LoadX509KeyPair(c.cfg.Certificate, c.cfg.Key)
 	if err != nil {
 		return fmt.Errorf("cannot read tls.certificate and tls.key: %w", err)

@@ -36,7 +36,7 @@ import (
 
 // Hub is where publications go.
 type Hub interface {
-	// Publish begins a publication. It fails with hub.ErrBusy where the stream has one.
+	// Publish begins a publication. It fails with hub.ErrBusy where the stream has a live one.
 	Publish(pub hub.Publication) (Publisher, error)
 }
 

@@ -26,10 +26,11 @@ func ConfigureServer(srv *http.Server) {
 // whole call: subscriptions last. Close its idle connections at the end.
 func NewHTTPClient() *http.Client {
 	t := &http.Transport{
-		Protocols:         new(http.Protocols),
-		ForceAttemptHTTP2: true,
-		DialContext:       (&net.Dialer{Timeout: dialTimeout}).DialContext,
-		HTTP2:             &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
+		Protocols:           new(http.Protocols),
+		ForceAttemptHTTP2:   true,
+		DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		TLSHandshakeTimeout: dialTimeout,
+		HTTP2:               &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 	}
 	t.Protocols.SetHTTP2(true)
 	t.Protocols.SetUnencryptedHTTP2(true)

@@ -12,10 +12,11 @@ import (
 	"nova/internal/pb/nova/media/v1/mediav1connect"
 )
 
-// Offer is what a server hands out: a Source that can also list its streams. A *Hub is one.
+// Offer is what a server hands out. A *Hub is one.
 type Offer interface {
 	Source
-	Streams() []Info
+	// Follow is what is live now, and what changes from there on, as Watch sends it: no change can fall in between.
+	Follow(ctx context.Context) (live []Info, changes <-chan Event)
 }
 
 // The bounds of the ring that a remote reader may ask for: a few times the defaults, so that one request cannot take
@@ -25,11 +26,16 @@ const (
 	maxRemoteBytes = 4 * DefaultMaxBytes
 )
 
+// maxRequest bounds a request in bytes: a stream's id and the names of some tracks.
+const maxRequest = 64 << 10
+
 // NewServer serves src over gRPC (and the Connect protocol). Mount the handler under the path; the server has to
 // speak HTTP/2, see ConfigureServer. A call ends when its session ends, or with the server's base context.
 func NewServer(src Offer, opts ...connect.HandlerOption) (path string, handler http.Handler) {
-	// Media does not compress: refuse what clients offer by default.
-	opts = append([]connect.HandlerOption{connect.WithCompression("gzip", nil, nil)}, opts...)
+	opts = append([]connect.HandlerOption{
+		connect.WithCompression("gzip", nil, nil), // media does not compress: refuse what clients offer by default
+		connect.WithReadMaxBytes(maxRequest),
+	}, opts...)
 	return mediav1connect.NewRelayHandler(&server{src: src}, opts...)
 }
 
@@ -88,14 +94,13 @@ func (s *server) Watch(
 	stream *connect.ServerStream[mediav1.WatchResponse],
 ) error {
 	ctx, cancel := context.WithCancel(ctx)
-	events := s.src.Watch(ctx)
+	live, events := s.src.Follow(ctx)
 	defer func() {
 		cancel()
 		for range events { // until the watcher has returned
 		}
 	}()
-	// Listed after the watch began: no change can fall in between. What the watch then repeats is known already.
-	snapshot := &mediav1.Snapshot{Live: infosToProto(s.src.Streams())}
+	snapshot := &mediav1.Snapshot{Live: infosToProto(live)}
 	if err := stream.Send(&mediav1.WatchResponse{Change: &mediav1.WatchResponse_Snapshot{Snapshot: snapshot}}); err != nil {
 		return err
 	}

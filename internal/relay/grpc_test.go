@@ -6,9 +6,12 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"connectrpc.com/connect"
 
 	"nova/internal/media"
 )
@@ -55,7 +58,9 @@ func (o *offer) Subscribe(ctx context.Context, id string, opts Options) (Reader,
 	return o.hub.Load().Subscribe(ctx, id, opts)
 }
 func (o *offer) Watch(ctx context.Context) <-chan Event { return o.hub.Load().Watch(ctx) }
-func (o *offer) Streams() []Info                        { return o.hub.Load().Streams() }
+func (o *offer) Follow(ctx context.Context) ([]Info, <-chan Event) {
+	return o.hub.Load().Follow(ctx)
+}
 
 // A watch outlives its server, and tells what changed while it was away: "gone" ended, "new" began, "anew" did both,
 // and "same" is not mentioned.
@@ -120,6 +125,16 @@ func TestClientWatchReconnects(t *testing.T) {
 	cancel()
 	for e := range events {
 		t.Errorf("one more event: %+v", e)
+	}
+}
+
+func TestServerRefusesLongRequests(t *testing.T) {
+	hub := newTestHub(t)
+	openStream(t, hub, "demo")
+	client, _ := serveGRPC(t, hub)
+	_, err := client.Subscribe(within(t), "demo", Options{Tracks: []string{strings.Repeat("x", maxRequest)}})
+	if connect.CodeOf(err) != connect.CodeResourceExhausted {
+		t.Errorf("Subscribe: %v", err)
 	}
 }
 

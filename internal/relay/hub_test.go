@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/cockroachdb/datadriven"
 	"github.com/prometheus/client_golang/prometheus"
@@ -202,6 +203,39 @@ func TestOpenRefusesASecondSession(t *testing.T) {
 	if _, err := h.Open(Info{Stream: "x"}); err == nil {
 		t.Error("a session needs a word")
 	}
+}
+
+// What ends right behind the list is told as well, though a watcher that only looks later never saw it live.
+func TestFollowMissesNoChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newTestHub(t)
+		stays, ends := openStream(t, h, "stays"), openStream(t, h, "ends")
+		ctx, cancel := context.WithCancel(t.Context())
+		live, changes := h.Follow(ctx)
+		ends.Close()
+		synctest.Wait()
+		if len(live) != 2 {
+			t.Errorf("list %+v", live)
+		}
+		select {
+		case e := <-changes:
+			if e.Live || e.Info != ends.Info() {
+				t.Errorf("event %+v", e)
+			}
+		default:
+			t.Error("nobody was told of the end")
+		}
+		synctest.Wait()
+		select {
+		case e := <-changes:
+			t.Errorf("one more event: %+v", e)
+		default:
+		}
+		cancel()
+		for range changes { // closed at last
+		}
+		stays.Close()
+	})
 }
 
 func TestHubConfigNamesTheField(t *testing.T) {

@@ -1,11 +1,24 @@
 package relay
 
-import "context"
+import (
+	"context"
+	"maps"
+	"slices"
+)
 
 // Watch implements Source. A watcher compares what it told last with what is live now: it never holds up the hub,
 // however slow it is, and needs no queue.
-func (h *Hub) Watch(ctx context.Context) <-chan Event {
-	w := &watcher{hub: h, told: make(map[string]Info), events: make(chan Event)}
+func (h *Hub) Watch(ctx context.Context) <-chan Event { return h.watch(ctx, nil) }
+
+// Follow implements Offer.
+func (h *Hub) Follow(ctx context.Context) ([]Info, <-chan Event) {
+	live, _ := h.liveNow()
+	return slices.Collect(maps.Values(live)), h.watch(ctx, live)
+}
+
+// watch tells what differs from told, then each change.
+func (h *Hub) watch(ctx context.Context, told map[string]Info) <-chan Event {
+	w := &watcher{hub: h, told: told, events: make(chan Event)}
 	// Owns: w.told and the sending side of w.events.
 	// Ends when: ctx ends.
 	// Waited for by: the caller, who sees the channel closed.
@@ -14,7 +27,7 @@ func (h *Hub) Watch(ctx context.Context) <-chan Event {
 }
 
 type watcher struct {
-	// set by Watch
+	// set by watch
 	hub    *Hub
 	events chan Event
 

@@ -117,9 +117,17 @@ func audioConfig(codec *codecs.MPEG4Audio) (*media.CodecConfig, error) {
 		return nil, err
 	}
 	return &media.CodecConfig{
-		Codec: media.AAC, SampleRate: codec.Config.SampleRate, Channels: codec.Config.ChannelCount,
+		Codec: media.AAC, SampleRate: codec.Config.SampleRate, Channels: channels(codec),
 		FrameSamples: 1024, AudioSpecificConfig: asc,
 	}, nil
+}
+
+// channels counts the channels of a channel configuration (ISO/IEC 14496-3 Table 1.19), whose 7 means 7.1.
+func channels(codec *codecs.MPEG4Audio) int {
+	if codec.Config.ChannelConfig == 7 {
+		return 8
+	}
+	return int(codec.Config.ChannelConfig)
 }
 
 func (c *Clip) addSamples(t *pmp4.Track, track media.Track) error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 )
 
@@ -41,6 +42,10 @@ type Reader struct {
 	repaired Repairs
 	// omitsField tells that the peer leaves the extended timestamp out of type 3 chunks.
 	omitsField bool
+	// given is the stream of the message that Next returned last, and spare the buffer of the one before: one for
+	// all streams, so that a peer cannot have each of them hold one.
+	given *stream
+	spare []byte
 }
 
 // Repairs counts what the Reader put right.
@@ -71,12 +76,13 @@ func NewReader(in *bufio.Reader, limits Limits) *Reader {
 // SetLimits replaces the limits from the next chunk on.
 func (r *Reader) SetLimits(limits Limits) { r.limits = limits }
 
-// SetSize sets the largest payload of the chunks from here on, as the peer's Set Chunk Size says.
+// SetSize sets the largest payload of the chunks from here on, as the peer's Set Chunk Size says. Sizes above MaxSize
+// are all the same, and encoders send them (RTMP 1.0 §5.4.1).
 func (r *Reader) SetSize(size uint32) error {
-	if size == 0 || size > MaxSize {
-		return fmt.Errorf("%w: %d is not in 1…%d", ErrSize, size, MaxSize)
+	if size == 0 || size > math.MaxInt32 {
+		return fmt.Errorf("%w: %d is not in 1…%d", ErrSize, size, math.MaxInt32)
 	}
-	r.size = int(size)
+	r.size = int(min(size, MaxSize))
 	return nil
 }
 
@@ -96,6 +102,7 @@ func (r *Reader) Repaired() Repairs { return r.repaired }
 // Next reads up to the end of the next complete message. It returns io.EOF where the peer ended between two
 // chunks, io.ErrUnexpectedEOF where it ended inside of one.
 func (r *Reader) Next() (Message, error) {
+	r.takeBack()
 	for {
 		s, err := r.chunk()
 		if err != nil {
@@ -106,8 +113,20 @@ func (r *Reader) Next() (Message, error) {
 		}
 		s.active = false
 		r.pending -= s.length
+		r.given = s
 		return s.message, nil
 	}
+}
+
+// takeBack makes the buffer of the message that was given out last the spare one.
+func (r *Reader) takeBack() {
+	if r.given == nil {
+		return
+	}
+	if p := r.given.message.Payload; cap(p) <= retained && cap(p) > cap(r.spare) {
+		r.spare = p
+	}
+	r.given.message.Payload, r.given = nil, nil
 }
 
 // chunk reads one chunk and returns its stream.
@@ -208,10 +227,7 @@ func (r *Reader) begin(s *stream) error {
 	}
 	s.message.Timestamp += s.delta
 	s.active = true
-	if cap(s.message.Payload) > retained {
-		s.message.Payload = nil
-	}
-	s.message.Payload = s.message.Payload[:0]
+	s.message.Payload, r.spare = r.spare[:0], nil
 	return nil
 }
 
@@ -256,7 +272,7 @@ func (r *Reader) repeatedField(s *stream) error {
 }
 
 // The steps in which a payload's buffer grows, so that memory follows the bytes that came and not the length
-// that was announced, and the size up to which a chunk stream keeps its buffer for the next message.
+// that was announced, and the size up to which a buffer is kept for the next message.
 const (
 	step     = 64 << 10
 	retained = 256 << 10

@@ -220,12 +220,42 @@ func TestLimits(t *testing.T) {
 		"cut inside a header":            {[]byte("\x04\x00"), io.ErrUnexpectedEOF},
 		"cut inside a payload":           {join("\x04\x00\x00\x64", short, "ab"), io.ErrUnexpectedEOF},
 		"chunk size 0":                   {Append(nil, Message{ChunkStream: 2, Type: TypeSetChunkSize, Payload: ext(0)}, 128), ErrSize},
-		"chunk size over 24 bits":        {Append(nil, Message{ChunkStream: 2, Type: TypeSetChunkSize, Payload: ext(0x1000000)}, 128), ErrSize},
 		"chunk size with its top bit":    {Append(nil, Message{ChunkStream: 2, Type: TypeSetChunkSize, Payload: ext(0x80000080)}, 128), ErrSize},
 	} {
 		if _, _, err := readAll(bytes.NewReader(c.in), limits); !errors.Is(err, c.want) {
 			t.Errorf("%s: got %v, want %v", name, err, c.want)
 		}
+	}
+}
+
+// The standard allows sizes up to 31 bits, and encoders that want whole messages send the largest one.
+func TestSizesBeyondTheLongestMessage(t *testing.T) {
+	for _, size := range []uint32{MaxSize, MaxSize + 1, 0x7fffffff} {
+		m := Message{ChunkStream: 4, Type: TypeVideo, Stream: 1, Payload: pattern(70_000)}
+		in := Append(nil, Message{ChunkStream: 2, Type: TypeSetChunkSize, Payload: ext(size)}, 128)
+		got, _, err := readAll(bytes.NewReader(Append(in, m, MaxSize)), generous)
+		if !errors.Is(err, io.EOF) || len(got) != 2 || !reflect.DeepEqual(got[1], m) {
+			t.Errorf("size %#x: %d messages, %v", size, len(got), err)
+		}
+	}
+}
+
+// Messages that are over cost one buffer, however many chunk streams they came on.
+func TestFinishedMessagesAreNotHeld(t *testing.T) {
+	var in []byte
+	for i := range 16 {
+		in = Append(in, Message{ChunkStream: 3 + i, Type: TypeCommandAMF0, Payload: pattern(60_000)}, 128)
+	}
+	got, r, err := readAll(bytes.NewReader(in), generous)
+	if !errors.Is(err, io.EOF) || len(got) != 16 {
+		t.Fatal(len(got), err)
+	}
+	held := cap(r.spare)
+	for _, s := range r.streams {
+		held += cap(s.message.Payload)
+	}
+	if held > 2*60_000 {
+		t.Errorf("%d bytes held for messages that are over", held)
 	}
 }
 

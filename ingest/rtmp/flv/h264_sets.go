@@ -12,6 +12,12 @@ import (
 	"nova/internal/media"
 )
 
+// The largest ids of sequence and picture parameter sets (ISO/IEC 14496-10 §7.4.2.1.1, §7.4.2.2).
+const (
+	maxSPS = 31
+	maxPPS = 255
+)
+
 // maxParameterSet is the longest parameter set; real ones are under 200 bytes.
 const maxParameterSet = 4096
 
@@ -65,10 +71,13 @@ func parseSet(nal []byte) (parameterSet, error) {
 		if err != nil {
 			return parameterSet{}, err
 		}
+		if sps.ID > maxSPS { // also what bounds the sets that a publisher can have kept
+			return parameterSet{}, fmt.Errorf("%w: sequence parameter set %d", ErrNAL, sps.ID)
+		}
 		return parameterSet{id: sps.ID, nal: bytes.Clone(nal)}, nil
 	}
 	ids, err := golomb(nal, 2)
-	if err != nil || ids[0] > 255 || ids[1] > 31 {
+	if err != nil || ids[0] > maxPPS || ids[1] > maxSPS {
 		return parameterSet{}, fmt.Errorf("%w: picture parameter set", ErrNAL)
 	}
 	return parameterSet{id: ids[0], refers: ids[1], nal: bytes.Clone(nal)}, nil

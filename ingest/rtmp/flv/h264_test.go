@@ -52,11 +52,12 @@ func (s bitString) nal() []byte {
 
 // The same parameter sets under other ids: ue(1) is 010, ue(2) is 011.
 var (
-	sps720as1 = (toBits(rtmptest.SPS720)[:32] + "010" + toBits(rtmptest.SPS720)[33:]).nal()
-	pps1of1   = (toBits(rtmptest.PPS720)[:8] + "010" + "010" + toBits(rtmptest.PPS720)[10:]).nal()
-	pps2of0   = (toBits(rtmptest.PPS720)[:8] + "011" + "1" + toBits(rtmptest.PPS720)[10:]).nal()
-	idrOfPPS1 = bitString("01100101" + "1" + "0001000" + "010" + "11111").nal()
-	idrOfPPS0 = bitString("01100101" + "1" + "0001000" + "1" + "1111111").nal()
+	sps720as1  = (toBits(rtmptest.SPS720)[:32] + "010" + toBits(rtmptest.SPS720)[33:]).nal()
+	pps1of1    = (toBits(rtmptest.PPS720)[:8] + "010" + "010" + toBits(rtmptest.PPS720)[10:]).nal()
+	pps2of0    = (toBits(rtmptest.PPS720)[:8] + "011" + "1" + toBits(rtmptest.PPS720)[10:]).nal()
+	sps720as32 = (toBits(rtmptest.SPS720)[:32] + "00000100001" + toBits(rtmptest.SPS720)[33:]).nal()
+	idrOfPPS1  = bitString("01100101" + "1" + "0001000" + "010" + "11111").nal()
+	idrOfPPS0  = bitString("01100101" + "1" + "0001000" + "1" + "1111111").nal()
 )
 
 func record(lengthSize int, sps, pps [][]byte) []byte {
@@ -207,6 +208,7 @@ func TestDamagedFramesChangeNothing(t *testing.T) {
 		"broken SPS in band":     rtmptest.NALs([]byte{0x67, 0xff}, rtmptest.IDR(0x10, 20)),
 		"broken PPS in band":     rtmptest.NALs([]byte{0x68}, rtmptest.IDR(0x10, 20)),
 		"good SPS, broken after": append(rtmptest.NALs(rtmptest.SPS720), 0, 0, 1, 0),
+		"SPS with an absurd id":  rtmptest.NALs(sps720as32, rtmptest.IDR(0x10, 20)),
 		"parameter set of 5 KiB": rtmptest.NALs(append([]byte{0x68}, make([]byte, 5000)...)),
 		"PPS with an absurd id":  rtmptest.NALs(bitString("01101000" + "0000000000100000000001" + "1" + "1").nal()),
 	} {

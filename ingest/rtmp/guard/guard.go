@@ -63,9 +63,6 @@ type Observer interface {
 	Repaired(kind Repair)
 }
 
-// ErrInterrupted is the default reason of [Conn.Interrupt].
-var ErrInterrupted = errors.New("connection was interrupted")
-
 // Conn is the guarded connection. One goroutine reads; Write may be called from another one; Interrupt, Close
 // and Err from any.
 type Conn struct {

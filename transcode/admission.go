@@ -35,7 +35,7 @@ type admission struct {
 	}
 }
 
-// grant is one stream's share.
+// grant is one stream's share; the zero grant is none.
 type grant struct {
 	rungs []ladder.Rung
 	// cores is the share for rungs alone.
@@ -43,8 +43,9 @@ type grant struct {
 	// refused is why rungs is less than was asked for; nil where it is not.
 	refused error
 
-	total    float64
-	sessions int
+	held        bool
+	base, total float64
+	sessions    int
 }
 
 func newAdmission(cfg Config) *admission {
@@ -56,39 +57,72 @@ func newAdmission(cfg Config) *admission {
 	return a
 }
 
-// reserve takes a share for rungs on top of base cores for decoding and sound. ok is false where there is none.
-func (a *admission) reserve(base float64, rungs []ladder.Rung) (g grant, ok bool) {
+// exchange gives old back and takes a share for rungs on top of base cores for decoding and sound, with no moment in
+// between in which another stream could take what old held. ok is false where there is none; old is gone then.
+func (a *admission) exchange(old grant, base float64, rungs []ladder.Rung) (g grant, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.free(old)
+	if g, ok = a.offer(base, rungs); ok {
+		a.mu.cores += g.total
+		a.mu.sessions += g.sessions
+		a.mu.streams++
+	}
+	if g.total < old.total || g.sessions < old.sessions {
+		a.wake()
+	}
+	return g, ok
+}
+
+// offer is what there is for rungs on top of base cores. It needs mu, as free and wake do.
+func (a *admission) offer(base float64, rungs []ladder.Rung) (g grant, ok bool) {
 	if a.maxStreams > 0 && a.mu.streams >= a.maxStreams {
 		return grant{refused: errNoStreams}, false
 	}
-	g.cores = a.cores - a.mu.cores - base
-	g.rungs = ladder.Fit(rungs, g.cores)
-	if len(g.rungs) < len(rungs) {
+	room := a.cores - a.mu.cores - base
+	g.rungs = ladder.Fit(rungs, room)
+	if len(g.rungs) < len(rungs) || room < 0 {
 		g.refused = errNoCores
 	}
 	if free := a.sessions - a.mu.sessions; a.sessions > 0 && len(g.rungs) > free {
-		g.rungs, g.refused = g.rungs[len(g.rungs)-free:], errNoSessions
+		g.rungs, g.refused = ladder.Limit(g.rungs, free), errNoSessions
 	}
-	if g.cores < 0 || len(rungs) > 0 && len(g.rungs) == 0 {
+	if room < 0 || len(rungs) > 0 && len(g.rungs) == 0 {
 		return grant{refused: g.refused}, false
 	}
-	g.total, g.sessions = base+ladder.Cost(g.rungs), len(g.rungs)
 	g.cores = ladder.Cost(g.rungs)
-	a.mu.cores += g.total
-	a.mu.sessions += g.sessions
-	a.mu.streams++
+	g.held, g.base, g.total, g.sessions = true, base, base+g.cores, len(g.rungs)
 	return g, true
+}
+
+// fits tells that the holder of g could have these rungs in place of its own.
+func (a *admission) fits(g grant, rungs []ladder.Rung) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	sessions := a.mu.sessions - g.sessions + len(rungs)
+	return a.mu.cores-g.total+g.base+ladder.Cost(rungs) <= a.cores && (a.sessions == 0 || sessions <= a.sessions)
 }
 
 // release gives a share back.
 func (a *admission) release(g grant) {
+	if !g.held {
+		return
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.mu.cores -= g.total
-	a.mu.sessions -= g.sessions
-	a.mu.streams--
+	a.free(g)
+	a.wake()
+}
+
+func (a *admission) free(g grant) {
+	if g.held {
+		a.mu.cores -= g.total
+		a.mu.sessions -= g.sessions
+		a.mu.streams--
+	}
+}
+
+func (a *admission) wake() {
 	close(a.mu.freed)
 	a.mu.freed = make(chan struct{})
 }

@@ -23,15 +23,15 @@ func TestAdmission(t *testing.T) {
 	a := newAdmission(cfg)
 	all := rungsOf(0.5, 0.25, 0.125)
 
-	first, ok := a.reserve(0.125, all)
+	first, ok := a.exchange(grant{}, 0.125, all)
 	if !ok || first.refused != nil || len(first.rungs) != 3 || a.used() != 1 {
 		t.Fatalf("first: %+v, %v cores used", first, a.used())
 	}
-	second, ok := a.reserve(0.5, all)
+	second, ok := a.exchange(grant{}, 0.5, all)
 	if !ok || !errors.Is(second.refused, errNoCores) || !slices.Equal(rungNames(second.rungs), []string{"1", "2"}) {
 		t.Fatalf("second: %+v, want all but the largest", second)
 	}
-	third, ok := a.reserve(0.125, all)
+	third, ok := a.exchange(grant{}, 0.125, all)
 	if ok || !errors.Is(third.refused, errNoCores) {
 		t.Fatalf("third: %+v, want nothing", third)
 	}
@@ -42,7 +42,7 @@ func TestAdmission(t *testing.T) {
 	default:
 		t.Error("nobody was told that cores are free")
 	}
-	if third, ok = a.reserve(0.125, all); !ok || len(third.rungs) != 3 {
+	if third, ok = a.exchange(grant{}, 0.125, all); !ok || len(third.rungs) != 3 {
 		t.Errorf("third, later: %+v", third)
 	}
 	a.release(second)
@@ -56,14 +56,14 @@ func TestAdmissionCountsSessions(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.Encoder, cfg.Sessions, cfg.Cores = "h264_nvenc", 4, 100
 	a := newAdmission(cfg)
-	if _, ok := a.reserve(0.1, rungsOf(0, 0, 0)); !ok {
+	if _, ok := a.exchange(grant{}, 0.1, rungsOf(0, 0, 0)); !ok {
 		t.Fatal("three of four sessions were refused")
 	}
-	second, ok := a.reserve(0.1, rungsOf(0, 0, 0))
+	second, ok := a.exchange(grant{}, 0.1, rungsOf(0, 0, 0))
 	if !ok || !errors.Is(second.refused, errNoSessions) || !slices.Equal(rungNames(second.rungs), []string{"2"}) {
 		t.Errorf("second: %+v, want the lowest rung alone", second)
 	}
-	if _, ok := a.reserve(0.1, rungsOf(0)); ok {
+	if _, ok := a.exchange(grant{}, 0.1, rungsOf(0)); ok {
 		t.Error("a fifth session was given out")
 	}
 }
@@ -72,15 +72,15 @@ func TestAdmissionCountsStreams(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.MaxStreams, cfg.Cores = 1, 100
 	a := newAdmission(cfg)
-	g, ok := a.reserve(0.1, nil)
+	g, ok := a.exchange(grant{}, 0.1, nil)
 	if !ok {
 		t.Fatal("a job without rungs was refused")
 	}
-	if second, ok := a.reserve(0.1, nil); ok || !errors.Is(second.refused, errNoStreams) {
+	if second, ok := a.exchange(grant{}, 0.1, nil); ok || !errors.Is(second.refused, errNoStreams) {
 		t.Errorf("second: %+v", second)
 	}
 	a.release(g)
-	if _, ok := a.reserve(0.1, nil); !ok {
+	if _, ok := a.exchange(grant{}, 0.1, nil); !ok {
 		t.Error("the place was not given back")
 	}
 }

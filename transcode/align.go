@@ -1,6 +1,10 @@
 package transcode
 
-import "nova/internal/media"
+import (
+	"math"
+
+	"nova/internal/media"
+)
 
 // alignHeld bounds what waits for the slowest rung, in units of all rungs: some seconds.
 const alignHeld = 2048
@@ -89,14 +93,7 @@ func (a *aligner) oldest() *alignLane {
 
 // flush returns all that is held, oldest first: the worker has finished, and no rung comes any further.
 func (a *aligner) flush() []*media.AccessUnit {
-	var out []*media.AccessUnit
-	for a.held > 0 {
-		lane := a.oldest()
-		out = append(out, lane.units[0])
-		lane.units = lane.units[1:]
-		a.held--
-	}
-	return out
+	return a.take(math.MaxInt64, true)
 }
 
 // reset forgets all that is held: the worker died, and its successor makes it anew.

@@ -15,12 +15,14 @@ import (
 	"nova/internal/obs"
 	"nova/internal/relay"
 	"nova/transcode/job"
+	"nova/transcode/ladder"
 )
 
 // Why a worker went: labels of a metric.
 const (
 	endClean   = ""        // all input was done
 	endReplan  = "ladder"  // a new one with another ladder is wanted
+	endRestore = "restore" // a new one with a rung more is wanted
 	endCrash   = "crash"   // ended by a signal that is not ours
 	endExit    = "exit"    // ended itself with an error
 	endEarly   = "early"   // ended itself before its input did
@@ -29,6 +31,11 @@ const (
 	endHang    = "hang"    // killed: it did not finish after its input ended
 	endStart   = "start"   // could not be started
 )
+
+// orderly tells that a worker went as it should: all that it gave counts.
+func orderly(reason string) bool {
+	return reason == endClean || reason == endReplan || reason == endRestore
+}
 
 // exitGrace is how long a worker may take to end after it closed its output.
 const exitGrace = 2 * time.Second
@@ -50,6 +57,8 @@ type attempt struct {
 	feedCtx  context.Context
 	stopFeed context.CancelFunc
 	outDone  chan struct{}
+	// restore is closed by runReports when the stream is to have a rung back.
+	restore chan struct{}
 
 	progress progress
 
@@ -59,12 +68,13 @@ type attempt struct {
 	outErr  error
 	trimmed time.Duration
 	// owned by runReports, read after it has returned
-	report job.Report
+	report    job.Report
+	restoring bool // restore is closed
 }
 
 func newAttempt(st *stream, c *child, spec job.Spec) *attempt {
 	a := &attempt{
-		st: st, child: c, spec: spec, outDone: make(chan struct{}),
+		st: st, child: c, spec: spec, outDone: make(chan struct{}), restore: make(chan struct{}),
 		log: st.log.With("worker", c.cmd.Process.Pid),
 	}
 	a.feedCtx, a.stopFeed = context.WithCancel(context.Background())
@@ -78,17 +88,17 @@ func (a *attempt) run(ctx context.Context) (reason string) {
 	group.Go(a.runFeed)
 	// Owns: st.out. Ends when: the worker's stdout ends or makes no sense. Waited for by: run.
 	group.Go(a.runOutput)
-	// Owns: a.report. Ends when: the worker closes fd 3. Waited for by: run.
+	// Owns: a.report and st.restore. Ends when: the worker closes fd 3. Waited for by: run.
 	group.Go(a.runReports)
 	// Owns: the relog. Ends when: the worker closes stderr. Waited for by: run.
 	group.Go(a.runLog)
 	reason = a.watch(ctx)
-	exit := a.reap(reason != endClean && reason != endReplan)
+	exit := a.reap(!orderly(reason))
 	group.Wait()
 	closeAll(a.child.stdout, a.child.stderr, a.child.reports)
 	a.st.sup.metrics.take(a.report, job.Report{})
 	reason = a.judge(reason, exit)
-	a.st.out.finish(reason == endClean || reason == endReplan)
+	a.st.out.finish(orderly(reason))
 	return reason
 }
 
@@ -222,7 +232,14 @@ func (a *attempt) takeReport(report job.Report) {
 	}
 	a.st.sup.metrics.take(a.report, report)
 	a.report = report
+	if !a.restoring && !a.st.replay.over() && a.st.restore.observe(time.Now(), report, a.fits) {
+		a.restoring = true
+		close(a.restore)
+	}
 }
+
+// fits tells that the node has room for a worker with rungs in place of this one.
+func (a *attempt) fits(rungs []ladder.Rung) bool { return a.st.sup.admission.fits(a.st.share, rungs) }
 
 func (a *attempt) runLog() {
 	l := relog{log: a.log, dropped: a.st.sup.metrics.logDropped}
@@ -234,7 +251,7 @@ func (a *attempt) watch(ctx context.Context) string {
 	cfg := &a.st.sup.cfg
 	tick := time.NewTicker(max(cfg.StallTimeout/20, 10*time.Millisecond))
 	defer tick.Stop()
-	stop, replan, reason := ctx.Done(), a.st.seen.stale(), endClean
+	stop, replan, restore, reason := ctx.Done(), a.st.seen.stale(), a.restore, endClean
 	var deadline <-chan time.Time
 	for {
 		select {
@@ -253,6 +270,9 @@ func (a *attempt) watch(ctx context.Context) string {
 			}
 		case <-replan:
 			replan, reason = nil, endReplan
+			a.stopFeed()
+		case <-restore:
+			restore, reason = nil, endRestore
 			a.stopFeed()
 		case <-stop:
 			stop, deadline = nil, time.After(cfg.DrainTimeout)
@@ -286,7 +306,7 @@ func (a *attempt) reap(kill bool) error {
 
 // judge says why the worker went, given why watch returned and how the process ended.
 func (a *attempt) judge(reason string, exit error) string {
-	if reason != endClean && reason != endReplan {
+	if !orderly(reason) {
 		return reason
 	}
 	status, _ := a.child.cmd.ProcessState.Sys().(syscall.WaitStatus)
@@ -297,7 +317,7 @@ func (a *attempt) judge(reason string, exit error) string {
 	case exit != nil:
 		a.log.Error("worker failed", obs.Err(exit))
 		return endExit
-	case !a.fedAll && reason != endReplan:
+	case !a.fedAll && reason == endClean:
 		a.log.Error("worker ended before its input did")
 		return endEarly
 	default:

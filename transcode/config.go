@@ -32,6 +32,7 @@ type Config struct {
 	StallTimeout time.Duration `yaml:"stall_timeout" doc:"a worker that is fed and gives nothing for this long is killed"`
 	DrainTimeout time.Duration `yaml:"drain_timeout" doc:"how long a worker may take to finish after its input ended"`
 	Backoff      Backoff       `yaml:"backoff"`
+	RestoreAfter time.Duration `yaml:"restore_after" doc:"a stream that lacks renditions gets one back after so long a time without lag and with room on the node; doubled each time that it has to be given up again, up to 10m"`
 
 	Command []string `yaml:"command" doc:"program and arguments of a worker; empty: this program with transcode-worker"`
 }
@@ -55,6 +56,7 @@ func DefaultConfig() Config {
 		StallTimeout:     5 * time.Second,
 		DrainTimeout:     10 * time.Second,
 		Backoff:          Backoff{Min: 250 * time.Millisecond, Max: 10 * time.Second, Healthy: 30 * time.Second},
+		RestoreAfter:     time.Minute,
 	}
 }
 
@@ -106,6 +108,7 @@ func (c Config) validateTimes() error {
 		{"poster_interval", c.PosterInterval, time.Second, time.Hour},
 		{"stall_timeout", c.StallTimeout, 100 * time.Millisecond, time.Minute},
 		{"drain_timeout", c.DrainTimeout, 100 * time.Millisecond, 10 * time.Minute},
+		{"restore_after", c.RestoreAfter, 100 * time.Millisecond, maxRestoreWait},
 		{"backoff.min", c.Backoff.Min, time.Millisecond, time.Minute},
 		{"backoff.max", c.Backoff.Max, c.Backoff.Min, time.Hour},
 		{"backoff.healthy", c.Backoff.Healthy, time.Millisecond, time.Hour},

@@ -28,6 +28,7 @@ func TestConfigValidate(t *testing.T) {
 		"poster_interval":   func(c *Config) { c.PosterInterval = time.Millisecond },
 		"stall_timeout":     func(c *Config) { c.StallTimeout = 0 },
 		"drain_timeout":     func(c *Config) { c.DrainTimeout = time.Hour },
+		"restore_after":     func(c *Config) { c.RestoreAfter = time.Hour },
 		"backoff.min":       func(c *Config) { c.Backoff.Min = 0 },
 		"backoff.max":       func(c *Config) { c.Backoff.Max = c.Backoff.Min / 2 },
 		"backoff.healthy":   func(c *Config) { c.Backoff.Healthy = 0 },

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -25,10 +26,38 @@ type fakeWorker struct {
 	out     *relay.Writer
 	cfgs    map[string]*media.CodecConfig
 	began   map[string]bool
-	reports *json.Encoder
+	reports *reporter
 	mode    string
 	at      int64
 	marker  string
+}
+
+// reporter repeats a report, as the real one does, but more often.
+type reporter struct {
+	mu struct {
+		sync.Mutex
+		to   *json.Encoder
+		last job.Report
+	}
+}
+
+func newReporter(to io.Writer) *reporter {
+	r := &reporter{}
+	r.mu.to = json.NewEncoder(to)
+	return r
+}
+
+func (r *reporter) say(change func(*job.Report)) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change(&r.mu.last)
+	return r.mu.to.Encode(r.mu.last)
+}
+
+func (r *reporter) repeat() {
+	for range time.Tick(20 * time.Millisecond) {
+		_ = r.say(func(*job.Report) {})
+	}
 }
 
 func fakeMain(args []string, reports *os.File) error {
@@ -49,12 +78,12 @@ func fakeMain(args []string, reports *os.File) error {
 		return json.NewEncoder(reports).Encode(job.Report{Refused: "no such encoder"})
 	}
 	report := job.Report{Speed: 2, FramesInUse: 3, Queues: map[string]int{"encode": 2}, Errors: map[string]uint64{"scale": 1}}
-	if f.mode == "sheds" {
-		report.Shed = []string{"720p"}
-	}
-	f.reports = json.NewEncoder(reports)
-	if err := f.reports.Encode(report); err != nil {
+	f.reports = newReporter(reports)
+	if err := f.reports.say(func(r *job.Report) { *r = report }); err != nil {
 		return err
+	}
+	if f.mode == "shed" || f.mode == "report" {
+		go f.reports.repeat()
 	}
 	return f.run(relay.NewReader(in, relay.Limits{}))
 }
@@ -111,6 +140,11 @@ func (f *fakeWorker) tracks() []media.Track {
 }
 
 func (f *fakeWorker) picture(u *media.AccessUnit) error {
+	if f.mode == "shed" && f.due(u.PTS) {
+		if err := f.shed(); err != nil {
+			return err
+		}
+	}
 	for i, r := range f.spec.Rungs {
 		if i == 1 { // between two rungs of one picture, where a death hurts most
 			if err := f.misbehave(u.PTS); err != nil {
@@ -129,6 +163,16 @@ func (f *fakeWorker) picture(u *media.AccessUnit) error {
 		f.began[r.Name] = true
 	}
 	return nil
+}
+
+// shed gives up the largest rung.
+func (f *fakeWorker) shed() error {
+	gone := f.spec.Rungs[0].Name
+	f.spec.Rungs = f.spec.Rungs[1:]
+	if err := f.out.WriteItem(relay.Item{Tracks: f.tracks()}); err != nil {
+		return err
+	}
+	return f.reports.say(func(r *job.Report) { r.Shed = append(r.Shed, gone) })
 }
 
 // resume is where all rungs go on after, as in the real worker.
@@ -158,7 +202,7 @@ func (f *fakeWorker) due(pts int64) bool {
 }
 
 func (f *fakeWorker) misbehave(pts int64) error {
-	if f.mode == "ok" || f.mode == "hang" || !f.due(pts) {
+	if f.mode == "ok" || f.mode == "report" || f.mode == "shed" || f.mode == "hang" || !f.due(pts) {
 		return nil
 	}
 	switch f.mode {
@@ -192,7 +236,7 @@ func (f *fakeWorker) misbehave(pts int64) error {
 func (f *fakeWorker) catchUp() {
 	for n := range int64(15) {
 		<-time.After(100 * time.Millisecond)
-		_ = f.reports.Encode(job.Report{Skipped: n + 1})
+		_ = f.reports.say(func(r *job.Report) { *r = job.Report{Skipped: n + 1} })
 	}
 }
 

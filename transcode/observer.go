@@ -71,6 +71,9 @@ func (o *observer) see(item relay.Item) {
 	if o.mu.began.IsZero() {
 		o.mu.began = time.Now()
 	}
+	if item.Lost > 0 {
+		o.mu.keyed = false // keyframes are among what is missing
+	}
 	if item.Unit == nil {
 		o.mu.tracks = item.Tracks
 	} else if t, ok := trackByID(o.mu.tracks, item.Unit.Track); ok && t.Kind == media.Video {
@@ -96,7 +99,8 @@ func (o *observer) picture(t media.Track, u *media.AccessUnit) {
 		o.mu.stamps = append(o.mu.stamps, u.PTS)
 		o.mu.rate = frameRate(o.mu.stamps, t.Timescale)
 	}
-	if o.mu.keyed && !u.Discontinuity {
+	o.mu.keyed = o.mu.keyed && !u.Discontinuity // the clock jumped: no distance tells anything
+	if o.mu.keyed {
 		o.mu.gop = max(o.mu.gop, media.Duration(u.PTS-o.mu.key, t.Timescale))
 	}
 	if u.Key {

@@ -99,3 +99,21 @@ func TestObserverIgnoresDiscontinuities(t *testing.T) {
 		t.Errorf("a GOP of %v", src.GOP)
 	}
 }
+
+// Where the clock jumped, or where pictures were lost, keyframes are further apart than the source made them.
+func TestObserverMeasuresGOPWithinOneStretch(t *testing.T) {
+	for name, item := range map[string]relay.Item{
+		"discontinuity": {Unit: &media.AccessUnit{Track: sourceID, PTS: 900_000, DTS: 900_000, Discontinuity: true}},
+		"loss":          {Lost: 100, Unit: &media.AccessUnit{Track: sourceID, PTS: 900_000, DTS: 900_000, Key: true}},
+	} {
+		o := newObserver(true)
+		o.see(relay.Item{Tracks: videoTracks(source720())})
+		o.see(pictureItem(0, true))
+		o.see(pictureItem(90_000, false))
+		o.see(item)
+		o.see(pictureItem(903_000, false))
+		if src, _ := o.plan(); src.GOP != time.Second {
+			t.Errorf("%s: the distance of keyframes is %v, want 1s", name, src.GOP)
+		}
+	}
+}

@@ -63,6 +63,9 @@ func (o *output) setTracks(tracks []media.Track) {
 			lane = &outLane{timescale: t.Timescale}
 			o.lanes[t.Name] = lane
 		}
+		if _, there := trackByID(o.tracks, t.ID); !there {
+			lane.resumed = false // it comes back after it was given up, which is no gap of a restart
+		}
 		switch {
 		case lane.cfg == nil:
 			lane.cfg = t.Config

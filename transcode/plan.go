@@ -12,12 +12,13 @@ import (
 // posterCost is what decoding a keyframe now and then keeps busy, in cores.
 const posterCost = 0.02
 
-// admit plans the next worker's job and reserves its share of the machine. ok is false where there is nothing to
-// do, or nothing to do it with: players get the source as it is, if at all.
-func (st *stream) admit(src ladder.Source, want demand) (spec job.Spec, share grant, ok bool) {
+// admit plans the next worker's job and takes the stream's share of the machine for it. ok is false where there is
+// nothing to do, or nothing to do it with: players get the source as it is, if at all.
+func (st *stream) admit(src ladder.Source, want demand) (spec job.Spec, ok bool) {
 	if st.refused || !want.video && !want.audio {
 		st.log.Debug("nothing to transcode")
-		return job.Spec{}, grant{}, false
+		st.giveBack()
+		return job.Spec{}, false
 	}
 	spec = st.sup.spec(st.info.Stream, src)
 	base := posterCost
@@ -35,17 +36,35 @@ func (st *stream) admit(src ladder.Source, want demand) (spec job.Spec, share gr
 		}
 	}
 	if spec.PosterInterval == 0 && !want.audio {
-		return job.Spec{}, grant{}, false
+		st.giveBack()
+		return job.Spec{}, false
 	}
-	if share, ok = st.sup.admission.reserve(base, rungs); !ok {
-		st.shortOf(share.refused, rungs, nil)
-		return job.Spec{}, grant{}, false
+	if ok = st.take(base, rungs); !ok {
+		return job.Spec{}, false
 	}
-	if share.refused != nil {
-		st.shortOf(share.refused, rungs, share.rungs)
+	spec.Rungs, spec.Cores = st.share.rungs, st.share.cores
+	return spec, true
+}
+
+// take exchanges the stream's share for one that does for as many of rungs, the whole ladder, as it may have now.
+func (st *stream) take(base float64, rungs []ladder.Rung) (ok bool) {
+	st.share, ok = st.sup.admission.exchange(st.share, base, st.restore.allowed(rungs))
+	if st.share.refused != nil {
+		st.shortOf(st.share.refused, rungs, st.share.rungs)
 	}
-	spec.Rungs, spec.Cores = share.rungs, share.cores
-	return spec, share, true
+	if !ok {
+		return false
+	}
+	if st.restore.granted(rungs, st.share.rungs); len(st.share.rungs) == len(rungs) && len(rungs) > 0 {
+		st.shortage = nil
+	}
+	return true
+}
+
+// giveBack ends the stream's claim on the machine.
+func (st *stream) giveBack() {
+	st.sup.admission.release(st.share)
+	st.share = grant{}
 }
 
 // shortOf says once for each reason that a stream gets less than it should.

@@ -289,6 +289,17 @@ func (r *replay) newest() time.Duration {
 	return r.mu.newest
 }
 
+// pause waits for d; less where the stream or ctx ends: what is left has no use for a rest.
+func (r *replay) pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.done:
+	case <-ctx.Done():
+	}
+}
+
 // fresh tells that a unit goes on from its track's last one; a reader that joined again brings some twice.
 func (r *replay) fresh(u *media.AccessUnit) bool {
 	r.mu.Lock()

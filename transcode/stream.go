@@ -47,6 +47,9 @@ type stream struct {
 	// refused tells that no worker can do this stream; shortage is what was last said to be scarce.
 	refused  bool
 	shortage error
+	// share is kept from one worker to the next, so that a crash does not cost the stream its place.
+	share   grant
+	restore restorer
 }
 
 func newStream(sup *Supervisor, info relay.Info) *stream {
@@ -55,7 +58,7 @@ func newStream(sup *Supervisor, info relay.Info) *stream {
 		log:    sup.log.With(obs.KeyStream, info.Stream, obs.KeySession, info.Session),
 		replay: newReplay(replayUnits, replayBytes),
 		seen:   newObserver(sup.cfg.Ladder.Passthrough),
-		wait:   backoff{cfg: sup.cfg.Backoff},
+		wait:   backoff{cfg: sup.cfg.Backoff}, restore: restorer{wait: sup.cfg.RestoreAfter},
 	}
 }
 
@@ -132,7 +135,7 @@ func (st *stream) rejoin(ctx context.Context) relay.Reader {
 		if reader, err := st.join(ctx); err == nil {
 			return reader
 		}
-		if pause(ctx, rejoinEvery); ctx.Err() != nil {
+		if st.replay.pause(ctx, rejoinEvery); ctx.Err() != nil {
 			return nil
 		}
 	}
@@ -141,10 +144,11 @@ func (st *stream) rejoin(ctx context.Context) relay.Reader {
 
 // supervise runs one worker after another until the source has ended and is done.
 func (st *stream) supervise(ctx context.Context) {
+	defer st.giveBack()
 	for tail := 0; tail < tailAttempts && st.seen.await(ctx, st.replay.done); {
 		src, want := st.seen.plan()
 		freed := st.sup.admission.freed()
-		spec, share, ok := st.admit(src, want)
+		spec, ok := st.admit(src, want)
 		if !ok {
 			if !st.rest(ctx, freed) {
 				return
@@ -153,11 +157,10 @@ func (st *stream) supervise(ctx context.Context) {
 		}
 		began := time.Now()
 		reason := st.attempt(ctx, spec)
-		st.sup.admission.release(share)
 		switch {
 		case reason == endClean:
 			return
-		case reason == endReplan:
+		case orderly(reason):
 			st.restarted(reason, 0)
 		case reason == endHang && st.replay.over() && !st.out.behind(st.replay.newest()):
 			st.log.Error("worker did not end, and was killed")
@@ -169,7 +172,7 @@ func (st *stream) supervise(ctx context.Context) {
 			st.isolate(reason)
 			wait := st.wait.after(time.Since(began))
 			st.restarted(reason, wait)
-			pause(ctx, wait)
+			st.replay.pause(ctx, wait)
 		}
 	}
 }
@@ -205,7 +208,11 @@ func (st *stream) attempt(ctx context.Context, spec job.Spec) string {
 
 func (st *stream) restarted(reason string, wait time.Duration) {
 	st.sup.metrics.restarts.WithLabelValues(reason).Inc()
-	st.log.Warn("worker is replaced", slog.String(obs.KeyReason, reason), slog.Duration("wait", wait))
+	level := slog.LevelWarn
+	if orderly(reason) {
+		level = slog.LevelInfo
+	}
+	st.log.Log(context.Background(), level, "worker is replaced", slog.String(obs.KeyReason, reason), slog.Duration("wait", wait))
 }
 
 // isolate leaves a group of pictures out that workers die on again and again.
@@ -240,13 +247,4 @@ func (st *stream) rest(ctx context.Context, freed <-chan struct{}) bool {
 		return false
 	}
 	return true
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

@@ -5,7 +5,8 @@
 //
 // A stream's child is fed from a replay that reaches back to the keyframe before the last published picture, and
 // its output goes out when all rungs have come as far. A child that dies is replaced, and its successor goes on
-// with the very next picture: players see nothing but, at times, a moment's delay.
+// with the very next picture: players see nothing but, at times, a moment's delay. A rung that was given up comes back
+// in the same way, after a time of health.
 //
 // Stage: 3/6 · In: *media.AccessUnit · Out: *media.AccessUnit
 package transcode
@@ -52,8 +53,8 @@ type session struct {
 	done chan struct{}
 }
 
-// New checks cfg, and that the encoder is there, and allocates. source is where live streams come from: ingest's hub. A nil reg means a registry
-// of its own.
+// New checks cfg, and that the encoder is there, and allocates. source is where live streams come from: ingest's
+// hub. A nil reg means a registry of its own.
 func New(cfg Config, source relay.Source, log *slog.Logger, reg prometheus.Registerer) (*Supervisor, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("cannot set up transcoding: %w", err)

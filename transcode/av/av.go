@@ -14,9 +14,3 @@ package av
 // #cgo pkg-config: libavcodec libavfilter libavutil libswresample libswscale
 // #include "shim.h"
 import "C"
-
-// Version is the libavcodec version that this binary is linked with, as "61.19.101".
-func Version() string {
-	v := uint(C.avcodec_version())
-	return versionText(v>>16, v>>8&0xff, v&0xff)
-}

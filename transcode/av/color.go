@@ -13,30 +13,32 @@ type Color struct {
 
 // Code points that stages branch on.
 const (
-	Unstated      = 2
-	BT709         = 1  // primaries, transfer and matrix
-	BT601         = 6  // the 525-line variant: primaries, transfer and matrix
-	TransferPQ    = 16 // SMPTE ST 2084
-	TransferHLG   = 18 // ARIB STD-B67
-	JPEGMatrix    = 5  // what JFIF decoders assume: BT.601
-	unstatedLarge = 720
+	Unstated    = 2
+	BT709       = 1  // primaries, transfer and matrix
+	BT601       = 6  // the 525-line variant: primaries, transfer and matrix
+	TransferPQ  = 16 // SMPTE ST 2084
+	TransferHLG = 18 // ARIB STD-B67
+	JPEGMatrix  = 5  // what JFIF decoders assume: BT.601
 )
 
-// HDR tells that the transfer function is PQ or HLG.
-func (c Color) HDR() bool { return c.Transfer == TransferPQ || c.Transfer == TransferHLG }
+// noMatrix is that of RGB: nothing that a rung, which is YUV, may state.
+const noMatrix = 0
 
-// Color is what the frame states. Where it states no matrix, it is what players assume of its size: BT.709
-// from 720 lines on, BT.601 below. A rung states it, because it has another size than its source.
+// hdLines is the height from which on players take colours that nothing states for BT.709.
+const hdLines = 720
+
+// Color is what the frame states. Where it states no matrix, or that of RGB, it is what players assume of its size:
+// BT.709 from 720 lines on, BT.601 below. A rung states it, because it has another size than its source.
 func (f *Frame) Color() Color {
 	c := Color{
 		Primaries: int(f.c.color_primaries), Transfer: int(f.c.color_trc), Matrix: int(f.c.colorspace),
 		Full: f.c.color_range == C.AVCOL_RANGE_JPEG || fullRangeFormat(f.c.format),
 	}
-	if c.Matrix != Unstated {
+	if c.Matrix != Unstated && c.Matrix != noMatrix {
 		return c
 	}
 	assumed := BT601
-	if f.Height() >= unstatedLarge || f.Width() >= unstatedLarge*16/9 {
+	if f.Height() >= hdLines || f.Width() >= hdLines*16/9 {
 		assumed = BT709
 	}
 	c.Matrix = assumed

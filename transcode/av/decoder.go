@@ -36,6 +36,10 @@ type Decoder struct {
 	timescale int
 }
 
+// maxPixels bounds what a stream's headers can make a decoder allocate: the largest picture of H.264's and H.265's
+// level 6.2 (ISO/IEC 14496-10 Table A-1).
+const maxPixels = 139_264 * 256
+
 var codecIDs = map[media.Codec]astiav.CodecID{
 	media.H264: astiav.CodecIDH264,
 	media.H265: astiav.CodecIDHevc,
@@ -76,7 +80,7 @@ func (d *Decoder) open(codec *astiav.Codec, cfg DecoderConfig) (err error) {
 		d.ctx.SetSampleRate(cfg.SampleRate)
 	}
 	C.nova_decoder_setup(d.c, C.int(cfg.Timescale), C.int(cfg.Reorder), C.int(cfg.Channels))
-	options := Options{"threads": strconv.Itoa(max(cfg.Threads, 1))}
+	options := Options{"threads": strconv.Itoa(max(cfg.Threads, 1)), "max_pixels": strconv.Itoa(maxPixels)}
 	if cfg.Codec == media.H264 || cfg.Codec == media.H265 {
 		options["thread_type"] = "frame"
 	}

@@ -4,8 +4,6 @@ package av
 import "C"
 
 import (
-	"strconv"
-
 	"github.com/asticode/go-astiav"
 
 	"nova/internal/media"
@@ -36,7 +34,6 @@ type EncoderConfig struct {
 
 // Encoder turns frames into packets.
 type Encoder struct {
-	name      string
 	ctx       *astiav.CodecContext
 	c         *C.AVCodecContext
 	scratch   *C.AVFrame
@@ -54,7 +51,7 @@ func OpenEncoder(cfg EncoderConfig) (*Encoder, error) {
 	if ctx == nil {
 		return nil, &Error{Op: "allocate encoder", Code: ErrNoMemory}
 	}
-	e := &Encoder{name: cfg.Name, ctx: ctx, c: (*C.AVCodecContext)(ctx.UnsafePointer()), timescale: cfg.Timescale}
+	e := &Encoder{ctx: ctx, c: (*C.AVCodecContext)(ctx.UnsafePointer()), timescale: cfg.Timescale}
 	if err := e.open(codec, cfg); err != nil {
 		e.Close()
 		return nil, err
@@ -122,17 +119,6 @@ func (e *Encoder) Receive() (Packet, error) {
 
 // Extradata is the encoder's configuration: parameter sets in Annex B form, or an AudioSpecificConfig.
 func (e *Encoder) Extradata() []byte { return e.ctx.ExtraData() }
-
-// FrameSamples is the number of samples per channel that the encoder takes at a time.
-func (e *Encoder) FrameSamples() int { return e.ctx.FrameSize() }
-
-// Padding is the number of samples that the encoder puts before the first one it was given.
-func (e *Encoder) Padding() int { return int(e.c.initial_padding) }
-
-// Describe says which encoder this is.
-func (e *Encoder) Describe() string {
-	return e.name + ", " + strconv.Itoa(e.ctx.ThreadCount()) + " threads"
-}
 
 // Close frees the encoder.
 func (e *Encoder) Close() {

@@ -27,8 +27,6 @@ const (
 	ErrInvalid = Code(-C.EINVAL)
 	// ErrNotSupported tells that this build or this device cannot do it.
 	ErrNotSupported = Code(-C.ENOSYS)
-	// ErrPatchWelcome tells that the stream uses a feature that libav does not implement.
-	ErrPatchWelcome = Code(C.AVERROR_PATCHWELCOME)
 	// ErrExternal tells that a library behind libav (x264, CUDA) failed.
 	ErrExternal = Code(C.AVERROR_EXTERNAL)
 	// ErrNoDecoder and ErrNoEncoder tell that libav was built without it.
@@ -76,8 +74,4 @@ func wrap(op string, err error) error {
 		return check(op, C.int(code))
 	}
 	return fmt.Errorf("cannot %s: %w", op, err)
-}
-
-func versionText(major, minor, micro uint) string {
-	return fmt.Sprintf("%d.%d.%d", major, minor, micro)
 }

@@ -93,6 +93,7 @@ func (f *Frame) Release() {
 	case n == 0:
 		f.trace.freed(f)
 		f.lib.Free()
+		f.c = nil // a use after this fails in Go, not in freed memory
 		inUse.Add(-1)
 	}
 }
@@ -172,9 +173,6 @@ func (f *Frame) Samples() int { return int(f.c.nb_samples) }
 
 // SampleRate is the number of samples a second of a sound frame.
 func (f *Frame) SampleRate() int { return int(f.c.sample_rate) }
-
-// Channels is the number of channels of a sound frame.
-func (f *Frame) Channels() int { return int(f.c.ch_layout.nb_channels) }
 
 // Pixel is one sample of an 8-bit planar picture in main memory; coordinates are the plane's own.
 func (f *Frame) Pixel(plane, x, y int) uint8 {

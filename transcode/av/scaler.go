@@ -3,10 +3,7 @@ package av
 // #include "shim.h"
 import "C"
 
-import (
-	"fmt"
-	"unsafe"
-)
+import "fmt"
 
 // Picture is the shape of a scaler's output: planar 8-bit 4:2:0 of an even size in square pixels.
 type Picture struct {
@@ -66,7 +63,9 @@ func NewScaler(src *Frame, dst Picture, quality Quality) (*Scaler, error) {
 		return nil, &Error{Op: fmt.Sprintf("scale %dx%d to %dx%d", in.width, in.height, dst.Width, dst.Height), Code: ErrNotSupported}
 	}
 	size := C.nova_pool_size(C.AV_PIX_FMT_YUV420P, C.int(dst.Width), C.int(dst.Height))
-	s.pool = C.av_buffer_pool_init(C.size_t(max(size, 0)), (*[0]byte)(unsafe.Pointer(nil)))
+	if size > 0 {
+		s.pool = C.av_buffer_pool_init(C.size_t(size), nil)
+	}
 	if s.pool == nil {
 		s.Close()
 		return nil, &Error{Op: "allocate picture pool", Code: ErrNoMemory}

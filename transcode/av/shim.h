@@ -1,4 +1,4 @@
-// What go-astiav does not offer, or does unsafely: see each function in shim.c.
+// What go-astiav does not offer, or does unsafely: see each function in the file named above it.
 #ifndef NOVA_AV_SHIM_H
 #define NOVA_AV_SHIM_H
 

@@ -7,8 +7,8 @@ import (
 	"nova/transcode/av"
 )
 
-// depth is more units than a decoder holds: 16 pictures of reordering and as many threads.
-const depth = 64
+// depth is more units than a decoder holds: 16 pictures of reordering and 64 threads.
+const depth = 128
 
 // marks remembers what units said until their frames come out. libavcodec carries a mark from packet to frame.
 type marks struct {

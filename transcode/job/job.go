@@ -119,7 +119,7 @@ type Report struct {
 }
 
 // ErrorKinds are the keys of Report.Errors.
-var ErrorKinds = []string{"video_decode", "video_concealed", "audio_decode", "scale", "audio_encode", "poster", "input"}
+var ErrorKinds = []string{"video_decode", "video_concealed", "audio_decode", "scale", "poster", "input"}
 
 // PassAudio tells whether players can be given this sound as it is: AAC-LC with one or two channels.
 func PassAudio(cfg *media.CodecConfig) bool {
@@ -129,14 +129,4 @@ func PassAudio(cfg *media.CodecConfig) bool {
 	}
 	asc := cfg.AudioSpecificConfig
 	return len(asc) >= 2 && asc[0]>>3 == objectAACLC
-}
-
-// Find is the first track of the kind and the name in tracks.
-func Find(tracks []media.Track, kind media.Kind, name string) (media.Track, bool) {
-	for _, t := range tracks {
-		if t.Kind == kind && t.Name == name {
-			return t, true
-		}
-	}
-	return media.Track{}, false
 }

@@ -3,8 +3,8 @@
 //
 //	Source ──Plan──▶ []Rung ──Fit(cores)──▶ []Rung ──Shed, when the machine falls behind──▶ []Rung
 //
-// Rungs never upscale (but to square pixels), have even sizes and square pixels, and keep the source's aspect. Where players can be
-// given the source itself, no rung of the source's own height is made.
+// Rungs never upscale (but to square pixels), have even sizes and square pixels, and keep the source's aspect. Where
+// players can be given the source itself, no rung of the source's own height is made.
 package ladder
 
 import (

@@ -36,6 +36,17 @@ func Without(rungs []Rung, i int) []Rung {
 	return append(append(rest, rungs[:i]...), rungs[i+1:]...)
 }
 
+// Limit gives up the rungs of the lowest value until no more than n are left.
+func Limit(rungs []Rung, n int) []Rung {
+	if n <= 0 {
+		return nil
+	}
+	for len(rungs) > n {
+		rungs = Without(rungs, Shed(rungs))
+	}
+	return rungs
+}
+
 // Cost is the sum of the rungs' costs in cores.
 func Cost(rungs []Rung) float64 {
 	var sum float64

@@ -21,14 +21,20 @@ func (w *worker) runLadder(ctx context.Context) (err error) {
 		w: w, ctx: ctx, plan: w.spec.Rungs, src: w.spec.Source,
 		refused: obs.NewRepeated(w.log, slog.LevelWarn, "cannot scale"),
 	}
-	defer releaseRest(w.ladderQ)
 	defer func() { err = l.end(err) }()
-	for f := range w.ladderQ {
-		if err := l.frame(f); err != nil {
-			return err
+	for {
+		select {
+		case f, more := <-w.ladderQ:
+			if !more {
+				return l.flush()
+			}
+			if err := l.frame(f); err != nil {
+				return err
+			}
+		case <-l.failed():
+			return context.Cause(l.running)
 		}
 	}
-	return l.flush()
 }
 
 // laddering is runLadder's state.
@@ -53,6 +59,14 @@ type laddering struct {
 	refused *obs.Repeated
 	// blocked is the time that emit waited in for the encoders.
 	blocked time.Duration
+}
+
+// failed is closed when an encoder has failed.
+func (l *laddering) failed() <-chan struct{} {
+	if l.running == nil {
+		return nil
+	}
+	return l.running.Done()
 }
 
 // frame takes ownership of f.
@@ -195,9 +209,13 @@ func (l *laddering) stop() error {
 			close(r.frames)
 		}
 	}
-	l.rungs = nil
+	err := l.encoders.Wait()
+	for _, r := range l.rungs {
+		releaseRest(r.frames) // of a rung that failed
+	}
+	l.rungs, l.running = nil, nil
 	l.w.state.setRungs(nil)
-	return l.encoders.Wait()
+	return err
 }
 
 // end stops, and prefers an encoder's error to the one that it caused here.

@@ -39,7 +39,6 @@ func newOutput(w *worker, stdout io.Writer) *output {
 
 // runOutput is the only writer of stdout.
 func (o *output) runOutput(ctx context.Context, info relay.Info) error {
-	defer o.drain()
 	if err := o.pipe.WriteInfo(info); err != nil {
 		return err
 	}
@@ -52,12 +51,6 @@ func (o *output) runOutput(ctx context.Context, info relay.Info) error {
 		}
 	}
 	return o.release()
-}
-
-// drain lets senders go on that do not look at a context.
-func (o *output) drain() {
-	for range o.w.outputQ {
-	}
 }
 
 func (o *output) take(m message) error {

@@ -77,9 +77,9 @@ func (r *rung) track() media.Track {
 	}
 }
 
-// runRung encodes until its queue is closed, then flushes.
+// runRung encodes until its queue is closed, then flushes. Where it fails, what is left in the queue is stop's to release:
+// its error has to be seen before anybody closes the queue.
 func (r *rung) runRung(ctx context.Context) error {
-	defer releaseRest(r.frames)
 	defer r.enc.Close()
 	emit := func(u *media.AccessUnit) error { return r.emit(ctx, u) }
 	for f := range r.frames {

@@ -165,7 +165,9 @@ func (w *worker) runStages(ctx context.Context, in relay.Reader) error {
 	group.Go(func() error { return w.runAudio(ctx) })
 	// Owns: the poster's codecs. Ends when: runInput closes posterQ. Waited for by: runStages.
 	group.Go(func() error { return w.runPoster(ctx) })
-	return group.Wait()
+	err := group.Wait()
+	releaseRest(w.ladderQ) // where runLadder failed; it must not wait for the end of the queue itself
+	return err
 }
 
 // interruptWrites makes a write to w that is under way fail when ctx ends, where w is a file that can do it.
@@ -196,7 +198,7 @@ func sendFrame(ctx context.Context, q chan<- *av.Frame, f *av.Frame) error {
 	return err
 }
 
-// releaseRest releases what is in q until its sender closes it.
+// releaseRest releases what is left in q, which its sender has closed.
 func releaseRest(q <-chan *av.Frame) {
 	for f := range q {
 		f.Release()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"nova/internal/relay"
 	"nova/transcode/av"
 	"nova/transcode/av/avtest"
+	"nova/transcode/decode"
 	"nova/transcode/job"
 )
 
@@ -422,6 +424,74 @@ func TestWorkerAborts(t *testing.T) {
 	for _, f := range []interface{ Close() error }{stdinW, stdoutR, stdoutW} {
 		f.Close()
 	}
+}
+
+// An encoder that fails ends the worker at once, although the source goes on: its supervisor starts another one.
+func TestWorkerEndsWhenRungFails(t *testing.T) {
+	f := clip(t, "2")
+	w := newWorker(specFor(t, f, 30, false), discard())
+	stdinR, stdinW := pipe(t)
+	stdoutR, stdoutW := pipe(t)
+	done := make(chan error, 1)
+	go func() {
+		in := relay.NewReader(stdinR, relay.Limits{})
+		defer in.Close()
+		defer stdoutW.Close()
+		done <- w.run(t.Context(), in, stdoutW, io.Discard)
+	}()
+	go func() {
+		defer stdoutR.Close()
+		_, _ = io.Copy(io.Discard, stdoutR)
+	}()
+	to := relay.NewWriter(stdinW)
+	if err := to.WriteInfo(relay.Info{Stream: "demo", Session: "one"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, item := range feedOf(f, 0, 0) {
+		if err := to.WriteItem(item); err != nil {
+			t.Fatal(err)
+		}
+	}
+	firstRung(t, w).frames <- firstPicture(t, f) // once more, which an encoder refuses
+	select {
+	case err := <-done:
+		if err == nil || errors.Is(err, context.Canceled) {
+			t.Errorf("error %v, want the encoder's", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("the worker goes on without its rung")
+	}
+	stdinW.Close()
+}
+
+// firstRung waits until the first rung has given a picture.
+func firstRung(t *testing.T, w *worker) *rung {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for range 2000 {
+		<-tick.C
+		if rungs, _ := w.state.ladder(); len(rungs) > 0 && rungs[0].begun.Load() {
+			return rungs[0]
+		}
+	}
+	t.Fatal("no picture comes")
+	return nil
+}
+
+func firstPicture(t *testing.T, f *avtest.File) *av.Frame {
+	t.Helper()
+	dec, err := decode.NewVideo(f.VideoConfig, decode.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dec.Close()
+	var first *av.Frame
+	keep := func(f *av.Frame) error { first = replace(first, f); return nil }
+	if err := errors.Join(dec.Decode(f.Video[0], keep), dec.Flush(keep)); err != nil || first == nil {
+		t.Fatalf("no picture: %v", err)
+	}
+	return first
 }
 
 func TestWorkerRefusesGarbage(t *testing.T) {

@@ -19,7 +19,7 @@ type Config struct {
 	TrackWait        time.Duration `yaml:"track_wait" doc:"how long one track of a stream waits for another before it goes on alone"`
 	RungWait         time.Duration `yaml:"rung_wait" doc:"a rendition that is silent for so long has gaps"`
 	StartWait        time.Duration `yaml:"start_wait" doc:"how long sound waits at the start for video that was announced"`
-	ShowWait         time.Duration `yaml:"show_wait" doc:"how long the first playlist waits for further renditions once one can be played"`
+	ShowWait         time.Duration `yaml:"show_wait" doc:"how long the first playlist waits for further renditions once one can be played; until 2.8 s after the start in any case"`
 	DrainTimeout     time.Duration `yaml:"drain_timeout" doc:"how long the renditions may take to end after the source has ended"`
 	EndLinger        time.Duration `yaml:"end_linger" doc:"how long the playlists of an ended stream stay readable"`
 	MaxHeldBytes     int           `yaml:"max_held_bytes" doc:"bytes of one rendition that may wait for a decision about the next cut"`

@@ -15,6 +15,7 @@ const (
 	dropOverflow = "overflow" // too much was waiting for a cut
 	dropFormat   = "format"   // it cannot be written as CMAF
 	dropRelay    = "relay"    // the relay's reader was too slow
+	dropGone     = "gone"     // its rendition went before the first segment was complete
 )
 
 // metrics of the packager. kind is "video" or "audio".

@@ -340,3 +340,41 @@ func TestRungJoinsLate(t *testing.T) {
 		audio: 2.00 2.00 2.00 2.00 2.00 1.02
 		source: 2.00 2.00 2.00 2.00 2.00 1.02`)
 }
+
+// A rung that is shed before its first segment has never been: nobody is told of it, and nothing is recorded.
+func TestRungShedAtOnce(t *testing.T) {
+	w := play(t, DefaultConfig(), []lane{
+		{name: "source", clip: picture(t, "320x180", "25", 50, 9, "-bf 0")},
+		{name: "source-audio", clip: sound(t, 48000, 2, 9)},
+		{name: "120p", clip: picture(t, "212x120", "25", 50, 9, "-bf 0"), delay: lag, to: 1500 * time.Millisecond},
+		{name: "90p", clip: picture(t, "160x90", "25", 50, 9, "-bf 0"), delay: lag},
+	}, nil)
+	w.check(t, []string{"source 90p audio"}, `
+		120p:
+		90p: 2.00 2.00 2.00 2.00 1.02
+		audio: 2.00 2.00 2.00 2.00 1.02
+		source: 2.00 2.00 2.00 2.00 1.02`)
+	if text := w.logs.String(); strings.Contains(text, `msg="rendition playable" comp=packager stream=demo session=s1 rendition=120p`) {
+		t.Errorf("the log calls it playable:\n%s", text)
+	}
+	if n := w.metric("nova_packager_held_bytes", ""); n != 0 {
+		t.Errorf("%v bytes are still held", n)
+	}
+}
+
+// A transcoder that is slow to begin is waited for as long as the stream is still up in three seconds: a player
+// that reads the multivariant playlist once must find every rung in it.
+func TestSlowRungsAreWaitedFor(t *testing.T) {
+	w := play(t, DefaultConfig(), []lane{
+		{name: "source", clip: picture(t, "320x180", "25", 50, 9, "-bf 0")},
+		{name: "source-audio", clip: sound(t, 48000, 2, 9)},
+		{name: "120p", clip: picture(t, "212x120", "25", 50, 9, "-bf 0"), delay: 750 * time.Millisecond},
+	}, nil)
+	w.checkAll(t)
+	if want := []string{"source 120p audio"}; !slices.Equal(w.viewer.variants, want) {
+		t.Errorf("variants %q, want %q", w.viewer.variants, want)
+	}
+	if w.viewer.shown > 3*time.Second {
+		t.Errorf("shown after %v", w.viewer.shown)
+	}
+}

@@ -58,7 +58,7 @@ type rendition struct {
 	// partTarget is chosen with the first segment, on the timeline's clock.
 	partTarget int64
 
-	bodySize int // of the largest segment: the next one is made so large at once
+	bodySize int // of the last segment and some room: the next one is made so large at once
 	declared int // bit rate that the track states
 	rates    rates
 	// rateKnown tells that desc has the frame rate of the configuration in force.
@@ -188,6 +188,7 @@ func (r *rendition) advance() {
 		case !ok:
 			return
 		case closed && (u.pts >= end || u.Key && u.pts >= end-keyTolerance && r.kind == media.Video):
+			r.introduce(u)
 			r.close(u)
 		case !closed && u.pts >= r.s.timeline.Horizon(r.role):
 			return
@@ -254,6 +255,18 @@ func (r *rendition) closeSilent(now time.Time) {
 	}
 }
 
+// abandon forgets what a rendition that has gone leaves of its first segment: nobody knows of it yet, and it
+// would be a recording of gaps.
+func (r *rendition) abandon() {
+	for len(r.queue) > 0 {
+		r.pop()
+		r.drop(dropGone)
+	}
+	r.segment = segment{}
+	r.active = r.seq > 0
+	r.broken = true
+}
+
 // finish closes everything at the end of the session.
 func (r *rendition) finish() {
 	for len(r.queue) > 0 {
@@ -306,6 +319,17 @@ func (r *rendition) begin(u *unit) error {
 	}
 	r.segment.begin(r, u)
 	return nil
+}
+
+// introduce makes a rendition that begins with gaps known before them: who keeps it must be able to describe it
+// whatever happens next.
+func (r *rendition) introduce(u *unit) {
+	if r.init.config != nil {
+		return
+	}
+	if err := r.makeInit(u); err != nil {
+		r.s.badSample.Add(err)
+	}
 }
 
 // makeInit writes the initialization section of the unit's configuration and gives it out.
@@ -367,7 +391,7 @@ func (r *rendition) count(seg *present.Segment) {
 		m.gaps.WithLabelValues(kind).Inc()
 		return
 	}
-	if r.real == 0 {
+	if r.real == 0 && !r.gone {
 		r.s.log.Info("rendition playable", obs.KeyRendition, r.name, "codecs", r.desc.Codecs)
 	}
 	r.real++
@@ -375,7 +399,7 @@ func (r *rendition) count(seg *present.Segment) {
 	r.rates.add(len(seg.Body)*8, seg.Duration)
 	r.desc.Bandwidth = max(r.rates.peak, r.declared)
 	r.desc.AverageBandwidth = r.rates.average()
-	r.bodySize = max(r.bodySize, len(seg.Body))
+	r.bodySize = len(seg.Body) + len(seg.Body)/8
 	m.segments.WithLabelValues(kind).Inc()
 	m.bytes.WithLabelValues(kind).Add(float64(len(seg.Body)))
 }

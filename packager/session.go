@@ -30,6 +30,7 @@ type session struct {
 	log            *slog.Logger
 	badSample      *obs.Repeated
 	prefix         string
+	began          time.Time
 	window         *window
 	items          chan feedItem
 	renditionsLive chan struct{}
@@ -66,7 +67,7 @@ func newSession(p *Packager, info relay.Info) *session {
 	}
 	prefix := strings.ToLower(rand.Text()[:10])
 	return &session{
-		p: p, info: info, log: log, prefix: prefix,
+		p: p, info: info, log: log, prefix: prefix, began: time.Now(),
 		badSample:      obs.NewRepeated(log, slog.LevelWarn, "cannot write samples"),
 		window:         newWindow(p.cfg, info, prefix),
 		items:          make(chan feedItem, 64),
@@ -234,8 +235,9 @@ func (s *session) poster(u *media.AccessUnit) {
 }
 
 // joinedLate is how far into a session its first segment may lie for the recording to be the session's own. One
-// that begins later goes on after a restart or an outage: it must not replace what was recorded before.
-const joinedLate = time.Minute
+// that begins later goes on after a restart or an outage: it must not replace what was recorded before. A first
+// segment of its own begins later only where even the sound had to wait for a picture, and has a longer name then.
+const joinedLate = 10 * time.Second
 
 // open begins the recording, with the first segment: a session without any leaves nothing.
 func (s *session) open() {

@@ -41,6 +41,9 @@ func (s *session) choose() {
 		r.gone = true
 		s.timeline.RemoveTrack(r.name)
 		s.log.Info("rendition gone", obs.KeyRendition, r.name)
+		if r.real == 0 && s.shows(r.kind) {
+			r.abandon()
+		}
 	}
 	s.timeline.ExpectVideo(s.has(media.Video))
 }
@@ -79,6 +82,16 @@ func (s *session) choices() []choice {
 func (s *session) feeds(r *rendition) bool {
 	for _, fed := range s.inputs {
 		if fed == r {
+			return true
+		}
+	}
+	return false
+}
+
+// shows tells whether some rendition of the kind is fed, so that one that goes is not missed.
+func (s *session) shows(kind media.Kind) bool {
+	for _, fed := range s.inputs {
+		if fed.kind == kind && !fed.refused() {
 			return true
 		}
 	}

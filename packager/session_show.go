@@ -95,8 +95,15 @@ func changed(old, list []present.Rendition) bool {
 	})
 }
 
+// showBy is how long after its start a session is shown at the latest where it can be played: hls.js reads the
+// multivariant playlist once, so that a viewer who comes before the last rendition never sees it. A picture with
+// keyframes 2 s apart can be played after 2.1 s; the transcoder, when it begins on a busy machine, is up to a
+// second later.
+const showBy = 2800 * time.Millisecond
+
 // mayShow decides when the stream is shown first: as soon as picture and sound can be played, and ShowWait
-// later where further renditions are on their way. Sound that does not come is not waited for long.
+// later, or at showBy, where further renditions are on their way. Sound that does not come is not waited for
+// long.
 func (s *session) mayShow(now time.Time) bool {
 	picture, sound, missing := s.ready()
 	if !picture {
@@ -111,7 +118,7 @@ func (s *session) mayShow(now time.Time) bool {
 	if s.show.complete.IsZero() {
 		s.show.complete = now
 	}
-	return !missing || now.Sub(s.show.complete) >= s.p.cfg.ShowWait
+	return !missing || now.Sub(s.show.complete) >= s.p.cfg.ShowWait && now.Sub(s.began) >= showBy
 }
 
 // ready tells whether the picture (or what there is instead) and the sound can be played, and whether a

@@ -257,6 +257,41 @@ func TestRestartKeepsTheRecording(t *testing.T) {
 	}
 }
 
+// The same goes for a restart soon after the beginning.
+func TestEarlyRestartKeepsTheRecording(t *testing.T) {
+	source := lane{name: "source", clip: picture(t, "320x180", "25", 50, 9, "-bf 0"), shift: 20 * time.Second}
+	rec := &recorder{t: t}
+	onStage(t, DefaultConfig(), rec, func(s *stage) {
+		s.send(s.open("s1", source), 20*time.Second, 25*time.Second, source)
+		s.settle()
+	})
+	if !strings.HasPrefix(rec.session.VideoID, "demo-s1-") {
+		t.Errorf("recording %q", rec.session.VideoID)
+	}
+}
+
+// One large segment does not make all later ones take as much memory.
+func TestMemoryFollowsTheSegments(t *testing.T) {
+	source := lane{name: "source", clip: picture(t, "160x90", "10", 20, 13, "-bf 0"), change: func(u *media.AccessUnit) *media.AccessUnit {
+		if u.PTS < 2*media.VideoTimescale {
+			u.Data = append(u.Data[:len(u.Data):len(u.Data)], make([]byte, 100_000)...)
+		}
+		return u
+	}}
+	onStage(t, DefaultConfig(), nil, func(s *stage) {
+		stream := s.open("s1", source)
+		s.send(stream, 0, 13*time.Second, source)
+		s.settle()
+		s.p.mu.RLock()
+		prefix := s.p.mu.streams["demo"][0].prefix
+		s.p.mu.RUnlock()
+		if o := s.must("source/" + prefix + "-4.m4s"); cap(o.Body) > 2*len(o.Body)+4096 {
+			t.Errorf("a segment of %d bytes holds %d", len(o.Body), cap(o.Body))
+		}
+		stream.Close()
+	})
+}
+
 // A session that brings nothing leaves nothing: no recording, no playlist.
 func TestEmptySession(t *testing.T) {
 	source := lane{name: "source", clip: picture(t, "320x180", "25", 50, 9, "-bf 0")}

@@ -386,6 +386,9 @@ func (r *recorder) PutSegment(rendition present.Rendition, seg present.Segment) 
 	if !seg.Gap && t.inits[seg.InitName] == nil {
 		r.t.Errorf("%s: segment %d names %q, which was not put", rendition.Name, seg.Seq, seg.InitName)
 	}
+	if rendition.Codecs == "" {
+		r.t.Errorf("%s: segment %d of a rendition without codecs", rendition.Name, seg.Seq)
+	}
 	if seg.Gap != (len(seg.Body) == 0) {
 		r.t.Errorf("%s: segment %d: gap %v with %d bytes", rendition.Name, seg.Seq, seg.Gap, len(seg.Body))
 	}

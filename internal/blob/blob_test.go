@@ -292,6 +292,32 @@ nova_blob_requests_total{code="timeout",op="put"} 1
 	}
 }
 
+// Some compatible servers send no Content-Length: what comes is the object all the same.
+func TestLengthIsNotStated(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("first "))
+		w.(http.Flusher).Flush() // in chunks from here on
+		_, _ = w.Write([]byte("second"))
+	}))
+	defer server.Close()
+	t.Setenv("AWS_ACCESS_KEY_ID", "A")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "B")
+	cfg := blob.DefaultConfig()
+	cfg.Endpoint, cfg.Bucket, cfg.PathStyle = server.URL, "b", true
+	b, err := blob.New(t.Context(), cfg, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	data, info, err := b.ReadAll(t.Context(), "k", 12)
+	if string(data) != "first second" || info.Size != 12 || err != nil {
+		t.Errorf("read %q of %d bytes, %v", data, info.Size, err)
+	}
+	if _, _, err := b.ReadAll(t.Context(), "k", 11); err == nil {
+		t.Error("more than the limit was read")
+	}
+}
+
 func TestTwoBucketsShareMetrics(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	cfg := devstacktest.Config(t)

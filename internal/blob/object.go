@@ -18,7 +18,7 @@ import (
 type Info struct {
 	// Key is below the bucket's prefix.
 	Key string
-	// Size is that of the whole object in bytes.
+	// Size is that of the whole object in bytes; -1 where Get is not told.
 	Size int64
 	// ETag is the server's, with its quotes.
 	ETag string
@@ -95,7 +95,7 @@ type Object struct {
 	Info
 	// Body is the asked range. A read that gets nothing for Config.Timeout fails.
 	Body io.ReadCloser
-	// Length is the number of bytes in Body.
+	// Length is the number of bytes in Body; -1 where the server does not say.
 	Length int64
 }
 
@@ -124,7 +124,10 @@ func (b *Bucket) Get(ctx context.Context, key string, rng Range) (*Object, error
 }
 
 func (b *Bucket) opened(key string, out *s3.GetObjectOutput, body io.ReadCloser) *Object {
-	length := aws.ToInt64(out.ContentLength)
+	length := int64(-1)
+	if out.ContentLength != nil {
+		length = *out.ContentLength
+	}
 	return &Object{
 		Info: Info{
 			Key: key, Size: wholeSize(aws.ToString(out.ContentRange), length), ETag: aws.ToString(out.ETag),
@@ -153,14 +156,29 @@ func (b *Bucket) ReadAll(ctx context.Context, key string, limit int64) ([]byte, 
 		return nil, Info{}, err
 	}
 	defer object.Body.Close()
-	if object.Length > limit {
-		return nil, Info{}, fmt.Errorf("cannot get %q: its %d bytes are over the limit of %d", key, object.Length, limit)
-	}
-	data := make([]byte, object.Length)
-	if _, err := io.ReadFull(object.Body, data); err != nil {
+	data, err := readBody(object, limit)
+	if err != nil {
 		return nil, Info{}, fmt.Errorf("cannot get %q: %w", key, err)
 	}
+	object.Size = int64(len(data))
 	return data, object.Info, nil
+}
+
+// readBody reads an object's body into a slice of its size; one of unknown length as far as limit.
+func readBody(object *Object, limit int64) ([]byte, error) {
+	switch {
+	case object.Length > limit:
+		return nil, fmt.Errorf("its %d bytes are over the limit of %d", object.Length, limit)
+	case object.Length >= 0:
+		data := make([]byte, object.Length)
+		_, err := io.ReadFull(object.Body, data)
+		return data, err
+	}
+	data, err := io.ReadAll(io.LimitReader(object.Body, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("it is over the limit of %d bytes", limit)
+	}
+	return data, err
 }
 
 func optional(s string) *string {

@@ -71,8 +71,8 @@ func (x *session) write(ctx context.Context, d *document, version uint64, every 
 type desk struct {
 	marker, multivariant, poster, recording, strays, unmark document
 
-	named string // the renditions that the stored multivariant playlist names
-	next  time.Time
+	stated string // the outline of the stored multivariant playlist
+	next   time.Time
 }
 
 func newDesk(videoID string) desk {

@@ -271,6 +271,79 @@ func TestMarkerBeats(t *testing.T) {
 	})
 }
 
+// What is known of the renditions gets better with their segments: the playlist that grows and the marker follow.
+func TestDescriptionsFollow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bucket := newMemory()
+		s := runStore(t, testConfig(), bucket)
+		b := newBroadcast(s.Store, "one")
+		b.segments(1)
+		sleep(time.Second)
+		better := video
+		better.Bandwidth, better.Codecs = 9e6, "avc1.640020"
+		b.sink.PutSegment(better, segment(better, 1))
+		sleep(s.cfg.PlaylistInterval + time.Second)
+		if text := string(bucket.objects[sessionKey("demo-one")+"index.m3u8"]); !strings.Contains(text, "BANDWIDTH=9130000") ||
+			!strings.Contains(text, better.Codecs) {
+			t.Errorf("the multivariant playlist stayed\n%s", text)
+		}
+		if text := string(bucket.objects[markerKey("demo-one")]); !strings.Contains(text, better.Codecs) {
+			t.Errorf("the marker stayed %s", text)
+		}
+		b.sink.Close()
+		s.drain(t)
+		s.kill()
+	})
+}
+
+// A session that is opened again under its name is not forgotten with the one before it.
+func TestSameSessionTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := runStore(t, testConfig(), newMemory())
+		first := s.OpenSession(sessionInfo("one"))
+		second := s.OpenSession(sessionInfo("one"))
+		first.Close()
+		sleep(time.Second)
+		if !s.isOpen("demo-one") {
+			t.Error("the second session is taken for ended")
+		}
+		second.Close()
+		s.drain(t)
+		s.kill()
+	})
+}
+
+// spoilt is a bucket with one object that cannot be read.
+type spoilt struct {
+	*memory
+	key string
+}
+
+func (b *spoilt) ReadAll(ctx context.Context, key string, limit int64) ([]byte, blob.Info, error) {
+	if key == b.key {
+		return nil, blob.Info{}, errDown
+	}
+	return b.memory.ReadAll(ctx, key, limit)
+}
+
+// One session that cannot be recovered does not stand in the way of the others.
+func TestRecoveryGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bucket := newMemory()
+		s := runStore(t, testConfig(), bucket)
+		newBroadcast(s.Store, "a").segments(2)
+		newBroadcast(s.Store, "b").segments(2)
+		sleep(time.Second)
+		s.kill()
+		next := runStore(t, testConfig(), &spoilt{bucket, sessionKey("demo-a") + "720p/index.m3u8"})
+		sleep(time.Second)
+		if bucket.objects[markerKey("demo-a")] == nil || bucket.objects[markerKey("demo-b")] != nil {
+			t.Errorf("markers: a %q, b %q", bucket.objects[markerKey("demo-a")], bucket.objects[markerKey("demo-b")])
+		}
+		next.kill()
+	})
+}
+
 func TestRecordingsList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bucket := newMemory()

@@ -47,7 +47,10 @@ func (s *Store) recoverAll(ctx context.Context) error {
 		}
 		for _, object := range page.Objects {
 			if err := s.recoverOne(ctx, object); err != nil {
-				return err
+				s.failures.Add(err) // the next one may do better; this one is tried again later
+			}
+			if ctx.Err() != nil {
+				return ctx.Err()
 			}
 		}
 	}

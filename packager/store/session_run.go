@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -182,8 +183,8 @@ func (x *session) writeMultivariant(ctx context.Context, v *view, finished bool)
 	if len(list) == 0 {
 		return false
 	}
-	named, every := names(list), x.store.cfg.PlaylistInterval
-	if named != x.desk.named || finished {
+	stated, every := outline(list), x.store.cfg.PlaylistInterval
+	if stated != x.desk.stated || finished {
 		every = 0
 	}
 	text := playlist.Multivariant(list)
@@ -192,16 +193,18 @@ func (x *session) writeMultivariant(ctx context.Context, v *view, finished bool)
 	if !x.write(ctx, &x.desk.multivariant, version, every, func() []byte { return text }, opts) {
 		return false
 	}
-	x.desk.named = named
+	x.desk.stated = stated
 	return true
 }
 
-// known lists all renditions: first the packager's list in its order, then those that it does not list yet, or
-// no longer.
+// known lists all renditions as their newest segments described them: first the packager's list in its order,
+// then those that it does not list yet, or no longer.
 func (v *view) known() []present.Rendition {
 	list := slices.Clone(v.listed)
 	for _, desc := range v.descs {
-		if !slices.ContainsFunc(list, func(l present.Rendition) bool { return l.Name == desc.Name }) {
+		if i := indexOf(list, desc.Name); i >= 0 {
+			list[i] = desc
+		} else {
 			list = append(list, desc)
 		}
 	}
@@ -211,21 +214,23 @@ func (v *view) known() []present.Rendition {
 // playable lists the renditions that have a playlist in S3. While the session lasts, those that the packager
 // lists; the finished recording has all.
 func (v *view) playable(finished bool) []present.Rendition {
-	list := v.known()
-	if !finished {
-		list = slices.Clone(v.listed)
-	}
-	return slices.DeleteFunc(list, func(desc present.Rendition) bool {
+	return slices.DeleteFunc(v.known(), func(desc present.Rendition) bool {
 		i := slices.IndexFunc(v.order, func(r *rendition) bool { return r.name == desc.Name })
-		return i < 0 || v.order[i].playlist.version == 0
+		listed := finished || indexOf(v.listed, desc.Name) >= 0
+		return !listed || i < 0 || v.order[i].playlist.version == 0
 	})
 }
 
-func names(list []present.Rendition) string {
+func indexOf(list []present.Rendition, name string) int {
+	return slices.IndexFunc(list, func(r present.Rendition) bool { return r.Name == name })
+}
+
+// outline is what must be right at once: which renditions there are, and what a player needs to decode them. The
+// bit rates change with every segment.
+func outline(list []present.Rendition) string {
 	var b strings.Builder
 	for i := range list {
-		b.WriteString(list[i].Name)
-		b.WriteByte('/')
+		fmt.Fprintf(&b, "%s %s %dx%d/", list[i].Name, list[i].Codecs, list[i].Width, list[i].Height)
 	}
 	return b.String()
 }
@@ -247,7 +252,7 @@ func (x *session) writeMarker(ctx context.Context, v *view) bool {
 		d.version = 0
 	}
 	known := v.known()
-	version := contentVersion([]byte(names(known)))
+	version := contentVersion([]byte(outline(known)))
 	current := d.version == version
 	written := x.write(ctx, d, version, 0, func() []byte { return x.store.owner.marker(x.info, known) }, jsonOptions())
 	if written {

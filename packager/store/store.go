@@ -171,7 +171,9 @@ func (s *Store) OpenSession(info present.Session) present.SessionSink {
 func (s *Store) forget(session *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.mu.sessions, session.info.VideoID)
+	if s.mu.sessions[session.info.VideoID] == session {
+		delete(s.mu.sessions, session.info.VideoID)
+	}
 	if l := s.mu.latest[session.info.PlaybackID]; l.videoID == session.info.VideoID {
 		l.until = time.Now().Add(latestFor)
 		s.mu.latest[session.info.PlaybackID] = l

@@ -21,7 +21,8 @@ const inState = (state) => (p) => p.state === state;
 
 // The longest first. More than three at a time would measure the machine instead of the page.
 const scenarios = [
-  interrupted, startsReturns, vanishes, keyboard, recording, listFollows, phoneSizes, serverAway, wrongAddresses, emptyList,
+  interrupted, startsReturns, vanishes, restarts, keyboard, recording, listFollows, phoneSizes, serverAway, storageAway,
+  wrongAddresses, emptyList,
 ];
 const atOnce = 3;
 
@@ -125,6 +126,17 @@ async function vanishes(page) {
   await waitForPlayer(page, 'plays again', playing);
 }
 
+/** The broadcaster is back so soon that nobody saw the end: a new session under the same addresses, from 0 on. */
+async function restarts(page) {
+  await change('hasty', 'start');
+  await page.goto(address('/watch/hasty'));
+  await waitForPlayer(page, 'plays', playing);
+  const again = page.waitForRequest('**/hls/hasty/index.m3u8', { timeout: 5000 });
+  await change('hasty', 'start');
+  await again;
+  await waitForPlayer(page, 'plays the new session', playing);
+}
+
 async function recording(page) {
   await page.goto(address('/recording/demo-1'));
   await waitForPlayer(page, 'plays', playing);
@@ -214,6 +226,17 @@ async function serverAway(page) {
   await page.unroute('**/api/v2/*');
   await page.locator('.card-live').first().waitFor();
   await page.getByText('The server does not answer').waitFor({ state: 'hidden' });
+}
+
+/** The storage of the recordings is away, the live list is not. */
+async function storageAway(page) {
+  await page.route('**/api/v2/recordings', (route) => route.abort());
+  await page.goto(address('/'));
+  await page.locator('.card-live').first().waitFor();
+  await page.getByText('The recordings cannot be listed now').waitFor();
+  await page.unroute('**/api/v2/recordings');
+  await page.locator('a[href="/recording/demo-1"]').waitFor();
+  await page.getByText('The recordings cannot be listed now').waitFor({ state: 'hidden' });
 }
 
 async function screenshot(page, name) {

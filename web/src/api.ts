@@ -124,8 +124,9 @@ function date(value: unknown): Date | null {
   return at !== null && Number.isFinite(at.getTime()) ? at : null;
 }
 
-// Media comes from the page's own origin (its Content-Security-Policy says so): only paths pass, "//host" does not.
+// Media comes from the page's own origin (its Content-Security-Policy says so): only paths pass, "//host" and
+// "/\host", which browsers read alike, do not.
 function address(value: unknown): string {
   const path = text(value);
-  return path.startsWith('/') && !path.startsWith('//') ? path : '';
+  return /^\/(?![/\\])/.test(path) ? path : '';
 }

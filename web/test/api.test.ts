@@ -45,7 +45,7 @@ test('nonsense is an empty list, not an exception', () => {
 });
 
 test('addresses of other hosts are not taken', () => {
-  for (const foreign of ['https://example.com/a.m3u8', '//example.com/a.m3u8', 'javascript:alert(1)', 'a.m3u8']) {
+  for (const foreign of ['https://example.com/a.m3u8', '//example.com/a.m3u8', '/\\example.com/a.m3u8', 'javascript:alert(1)', 'a.m3u8']) {
     const [stream] = parseLive({ streams: [{ playback_id: 'x', hls_url: foreign, poster_url: foreign }] });
     assert.equal(stream?.hlsUrl, '/hls/x/index.m3u8', foreign);
     assert.equal(stream?.posterUrl, '', foreign);

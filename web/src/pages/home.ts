@@ -92,16 +92,22 @@ function liveSection(problem: ProblemBar): Section {
 
 function recordingSection(): Section {
   const grid = h('div', { class: 'grid' });
+  const problem = h('p', { class: 'section-problem', role: 'status', hidden: true });
   const element = h('section', { class: 'section', 'aria-labelledby': 'recordings-heading', hidden: true },
-    h('div', { class: 'section-head' }, h('h2', { id: 'recordings-heading' }, 'Recordings')), grid);
+    h('div', { class: 'section-head' }, h('h2', { id: 'recordings-heading' }, 'Recordings')), problem, grid);
   const cards = new CardList<Recording>(grid, (recording) => recording.videoId, createRecordingCard);
 
   const value = (recordings: Recording[]): void => {
+    problem.hidden = true;
     cards.update(recordings);
     element.hidden = recordings.length === 0;
   };
-  // The live section already says that the server does not answer.
-  const failed = (): void => undefined;
+  // Live streams do without the storage that recordings are in. A list that is shown already stays as it is.
+  const failed = (): void => {
+    if (!element.hidden) return;
+    setText(problem, 'The recordings cannot be listed now.');
+    element.hidden = problem.hidden = false;
+  };
   const poller = new Poller(fetchRecordings, recordingsEveryMs, { value, failed });
   return { element, poller, tick: (now) => cards.tick(now) };
 }

@@ -33,6 +33,8 @@ export interface EngineEvents {
   level(): void;
   /** New media came in: what failed before works again. */
   progress(): void;
+  /** Another broadcast has taken the place of the one that played: what is buffered does not lead into it. */
+  restarted(): void;
   error(error: EngineError): void;
 }
 

@@ -1,6 +1,7 @@
 // The engine on hls.js. This file is the only one that imports it, and is itself loaded only by the watch page.
-import Hls, { ErrorTypes, Events, type ErrorData, type HlsConfig, type Level } from 'hls.js';
+import Hls, { ErrorTypes, Events, type ErrorData, type HlsConfig, type Level, type LevelDetails } from 'hls.js';
 import type { Engine, EngineError, EngineErrorKind, EngineEvents, Rung } from './engine.js';
+import { SessionWatch } from './watchdog.js';
 
 const config: Partial<HlsConfig> = {
   // CMAF needs no remuxing: parsing two boxes a segment is cheaper than a worker and its 118 KB.
@@ -23,12 +24,14 @@ export const hlsSupported = (): boolean => Hls.isSupported();
 
 export class HlsEngine implements Engine {
   private readonly hls = new Hls(config);
+  private readonly sessions = new SessionWatch();
 
   constructor(private readonly events: EngineEvents) {
     this.hls.on(Events.MANIFEST_PARSED, () => this.events.rungs(this.rungs()));
     this.hls.on(Events.LEVELS_UPDATED, () => this.events.rungs(this.rungs()));
     this.hls.on(Events.LEVEL_SWITCHED, () => this.events.level());
     this.hls.on(Events.FRAG_BUFFERED, () => this.events.progress());
+    this.hls.on(Events.LEVEL_LOADED, (_, data) => this.watchSession(data.details));
     this.hls.on(Events.ERROR, (_, data) => this.events.error(toEngineError(data)));
   }
 
@@ -77,6 +80,11 @@ export class HlsEngine implements Engine {
   recoverMedia(swapAudio: boolean): void {
     if (swapAudio) this.hls.swapAudioCodec();
     this.hls.recoverMediaError();
+  }
+
+  private watchSession(details: LevelDetails): void {
+    const timeMs = details.fragments.at(-1)?.programDateTime ?? null;
+    if (timeMs !== null && this.sessions.restarted(details.endSN, timeMs)) this.events.restarted();
   }
 
   private live(): boolean {

@@ -208,6 +208,7 @@ export class Player {
       rungs: (rungs) => current() && this.onRungs(rungs),
       level: () => current() && this.changed(),
       progress: () => current() && this.onProgress(),
+      restarted: () => current() && this.reconnect(),
       error: (error) => current() && this.onError(error),
     };
     let engine: Engine | null = null;

@@ -7,7 +7,6 @@ TOOLS=(
 	github.com/bufbuild/buf/cmd/buf@v1.75.0
 	google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12
 	connectrpc.com/connect/cmd/protoc-gen-connect-go@v1.21.1
-	golang.org/x/vuln/cmd/govulncheck@v1.9.0
 )
 mkdir -p "$CACHE/bin"
 for tool in "${TOOLS[@]}"; do

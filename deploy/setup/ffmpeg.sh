@@ -9,7 +9,6 @@ NV_HEADERS=libffmpeg-nvenc-dev_12.1.14.0-1_all.deb
 NV_SHA256=02e72acf518c52685d308ebb96d85a04410bf43064cdc73c41ef2a061831fdd8
 MIRROR="${NOVA_DEBIAN_MIRROR:-$(sed -nE 's#^(URIs:|deb( \[[^]]*\])?) *(https?://[^ ]+/debian)/?( .*)?$#\3#p' \
 	/etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -n 1 || true)}"
-[ -n "$MIRROR" ] || die "apt is not set up with a Debian mirror; set NOVA_DEBIAN_MIRROR to one, to fetch the sources of FFmpeg 7.1 from"
 
 # Only what Nova reads, writes or compares against: a smaller attack surface and a shorter build.
 FLAGS=(
@@ -59,6 +58,8 @@ system_is_71() {
 
 build() { # PREFIX
 	local prefix=$1 objects
+	[ -n "$MIRROR" ] ||
+		die "apt is not set up with a Debian mirror; set NOVA_DEBIAN_MIRROR to one, to fetch the sources of FFmpeg 7.1 from"
 	work="$(mktemp -d "$CACHE/ffmpeg-build.XXXXXX")"
 	trap 'rm -rf "$work"' EXIT
 	fetch "$MIRROR/pool/main/f/ffmpeg/ffmpeg_$VERSION.orig.tar.xz" "$SHA256" "$CACHE/ffmpeg_$VERSION.orig.tar.xz"

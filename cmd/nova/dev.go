@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net"
@@ -173,8 +174,16 @@ func (d *dev) buildFront(front, admin net.Listener) error {
 	private := http.NewServeMux()
 	obs.HandleHealth(private, d.ready, d.reg)
 	obs.HandleProfiles(private)
+	private.HandleFunc("GET /streams", d.servePublishers)
 	d.admin = newHTTPService(admin, private, d.log)
 	return nil
+}
+
+// servePublishers tells an operator what every publisher sends and what is wrong with it.
+func (d *dev) servePublishers(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_ = json.NewEncoder(w).Encode(map[string]any{"streams": d.ingest.Hub().Streams()}) // the client has gone where this fails
 }
 
 // serve runs the services: started from the end of a frame's way to its beginning, stopped the other way round,
@@ -267,7 +276,7 @@ func (d *dev) announce(f facts) {
 	if d.Demo {
 		fmt.Printf("  demo          %s/watch/%s (in a few seconds)\n", f.HTTPURL, demoStream)
 	}
-	fmt.Printf("  admin         %s/metrics, /ready, /debug/pprof\n", f.AdminURL)
+	fmt.Printf("  admin         %s/streams, /metrics, /ready, /debug/pprof\n", f.AdminURL)
 	fmt.Printf("  log           %s\n\n  Ctrl-C stops.\n\n", filepath.Join(d.Dir, "nova.log"))
 }
 

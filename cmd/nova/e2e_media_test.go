@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/json"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -28,6 +30,22 @@ func TestBroadcastBecomesARecording(t *testing.T) {
 	p := publish(t, s.userURL(), flashAndBeep("12")...)
 	eventually(t, 10*time.Second, "the live playlist", func() error {
 		_, err := get(s.facts.HLSURL)
+		return err
+	})
+	eventually(t, 5*time.Second, "the publisher's statistics", func() error {
+		body, err := get(s.facts.AdminURL + "/streams")
+		var list struct {
+			Streams []struct {
+				Stream string
+				Video  struct{ FPS float64 }
+			}
+		}
+		if err == nil {
+			err = json.Unmarshal([]byte(body), &list)
+		}
+		if err == nil && (len(list.Streams) != 1 || list.Streams[0].Stream != userStream || math.Abs(list.Streams[0].Video.FPS-30) > 3) {
+			err = errors.New(body)
+		}
 		return err
 	})
 	p.wait(30 * time.Second)

@@ -213,7 +213,7 @@ func (s *session) tick() {
 	}
 	if refused := s.timeline.Refused(); refused != s.refusedBefore {
 		s.refusedBefore = refused
-		s.log.Warn("source passed through or not by the distance of its keyframes",
+		s.log.Info("source passed through or not by the distance of its keyframes",
 			"passed", !refused, "max_gop", s.p.cfg.MaxGOP)
 	}
 	for _, r := range s.renditions {

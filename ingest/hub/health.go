@@ -76,6 +76,9 @@ func (c *checker) structure(s StreamStats, l Limits) {
 	c.warn(v.HDR, HDR, LevelWarning, "the picture is HDR, which cannot be transcoded; send SDR (BT.709)")
 }
 
+// toleratedDrops within ten seconds are no warning: where a player of files loops, a few sound frames overlap.
+const toleratedDrops = 5
+
 func (c *checker) rates(s StreamStats, l Limits) {
 	if s.UptimeSeconds >= settleSeconds {
 		if s.Video != nil && s.Video.SilentSeconds < silentSeconds {
@@ -89,7 +92,7 @@ func (c *checker) rates(s StreamStats, l Limits) {
 	}
 	c.warn(math.Abs(s.AVDriftMS) > float64(l.MaxDrift.Milliseconds()), AVDrift, LevelWarning,
 		"sound and picture have drifted apart by %.0f ms", math.Abs(s.AVDriftMS))
-	c.warn(s.DroppedLately > 0, Drops, LevelWarning,
+	c.warn(s.DroppedLately > toleratedDrops, Drops, LevelWarning,
 		"%d units of the last 10 s could not be used", s.DroppedLately)
 }
 

@@ -17,6 +17,9 @@ TESTFLAGS ?= -race
 # Packages without the page's dependencies, which may hold Go files of their own.
 PACKAGES = $(shell go list ./... | grep -v /node_modules/)
 
+# Tests with browsers and whole stacks in real time, which want the machine for themselves.
+END_TO_END = nova/cmd/nova nova/web/e2e
+
 .PHONY: help run build setup setup-test web test test-go test-web check lint proto fuzz bench clean env docs
 
 help: ## this list
@@ -52,7 +55,8 @@ test-web:
 	@cd web && npm run --silent check && npm test --silent
 
 test-go:
-	go test $(TESTFLAGS) -timeout 20m -p 2 $(PACKAGES)
+	go test $(TESTFLAGS) -timeout 20m -p 2 $(filter-out $(END_TO_END),$(PACKAGES))
+	go test $(TESTFLAGS) -timeout 20m -p 1 $(END_TO_END)
 
 check: setup-test ## formatting, linters, import rules, API definitions, known vulnerabilities
 	@deploy/setup/tools.sh

@@ -131,7 +131,8 @@ async function restarts(page) {
   await change('hasty', 'start');
   await page.goto(address('/watch/hasty'));
   await waitForPlayer(page, 'plays', playing);
-  const again = page.waitForRequest('**/hls/hasty/index.m3u8', { timeout: 5000 });
+  // Two reloads of the playlist at the most tell the sessions apart; a watchdog alone would take 16 s.
+  const again = page.waitForRequest('**/hls/hasty/index.m3u8', { timeout: 10_000 });
   await change('hasty', 'start');
   await again;
   await waitForPlayer(page, 'plays the new session', playing);

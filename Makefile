@@ -12,7 +12,6 @@ DEMO ?= 1
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -X main.version=$(VERSION)
 FUZZTIME ?= 20s
-BENCHTIME ?= 1x
 TESTFLAGS ?= -race
 # Packages without the page's dependencies, which may hold Go files of their own.
 PACKAGES = $(shell go list ./... | grep -v /node_modules/)

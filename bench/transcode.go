@@ -172,7 +172,7 @@ func cliArgs(clip string, spec job.Spec) []string {
 	for i, r := range spec.Rungs {
 		s := strconv.Itoa(i)
 		args = append(args, "-map", "[v"+s+"]", "-c:v:"+s, spec.Encoder, "-b:v:"+s, strconv.Itoa(r.Bitrate),
-			"-maxrate:v:"+s, strconv.Itoa(r.MaxBitrate), "-bufsize:v:"+s, strconv.Itoa(r.BufferSize), "-profile:v:"+s, r.Profile)
+			"-maxrate:v:"+s, strconv.Itoa(r.MaxBitrate), "-bufsize:v:"+s, strconv.Itoa(r.BufferSize), "-profile:v:"+s, "high")
 	}
 	keyframes := fmt.Sprintf("expr:gte(t,n_forced*%g)", spec.KeyframeInterval.Seconds())
 	args = append(args, "-preset", spec.Preset, "-threads", threads, "-bf", "0", "-g", "250", "-sc_threshold", "0",

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Debian packages. packages.sh run | test | check: "test" adds the browser, "check" nothing yet.
+# Debian packages. packages.sh run | test: "test" adds the browser.
 source "$(dirname "$0")/lib.sh"
 
 WANT=(ca-certificates curl xz-utils gcc g++ make pkg-config)

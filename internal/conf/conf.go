@@ -10,7 +10,6 @@ package conf
 
 import (
 	"fmt"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -138,9 +137,6 @@ func suggestion(key string, known []Key) string {
 	return ""
 }
 
-// DefaultPath is the file that is read where no flag names one: $NOVA_CONFIG, else nothing.
-func DefaultPath() string { return os.Getenv("NOVA_CONFIG") }
-
 // Key is one setting.
 type Key struct {
 	// Path is the dotted key.
@@ -149,8 +145,6 @@ type Key struct {
 	Doc string
 	// Default is the default as text.
 	Default string
-	// Secret values are not shown.
-	Secret bool
 
 	value reflect.Value
 }

@@ -28,8 +28,7 @@ func walk(v reflect.Value, prefix string, keys *[]Key) {
 			continue
 		}
 		*keys = append(*keys, Key{
-			Path: path, Doc: field.Tag.Get("doc"), Default: text(value),
-			Secret: field.Tag.Get("secret") == "true", value: value,
+			Path: path, Doc: field.Tag.Get("doc"), Default: text(value), value: value,
 		})
 	}
 }

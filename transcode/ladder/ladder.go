@@ -40,9 +40,6 @@ type Rung struct {
 	Bitrate    int `json:"bitrate"`
 	MaxBitrate int `json:"max_bitrate"`
 	BufferSize int `json:"buffer_size"`
-	// Profile is H.264's name for the tool set, Level its number times ten (ISO/IEC 14496-10 Table A-1).
-	Profile string `json:"profile"`
-	Level   int    `json:"level"`
 	// Cost is the number of cores that scaling and encoding at real time keep busy.
 	Cost float64 `json:"cost"`
 }
@@ -117,7 +114,7 @@ func ownStep(height int, table []Step) Step {
 
 // newRung sizes step for a picture of width × height square pixels.
 func newRung(step Step, width, height int, rate float64) Rung {
-	r := Rung{Name: step.Name, MaxFrameRate: step.MaxFrameRate, Profile: "high"}
+	r := Rung{Name: step.Name, MaxFrameRate: step.MaxFrameRate}
 	if r.Name == "" {
 		r.Name = fmt.Sprintf("%dp", step.Height)
 	}
@@ -173,7 +170,6 @@ func finish(r *Rung, rate float64, pixelsPerCore float64) {
 		rate = defaultFrameRate
 	}
 	rate = min(rate, r.MaxFrameRate)
-	r.Level = level(r.Width, r.Height, rate, r.MaxBitrate)
 	r.Cost = float64(r.Width*r.Height) * rate / pixelsPerCore
 }
 

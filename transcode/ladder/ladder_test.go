@@ -105,8 +105,8 @@ func scanPair(t *testing.T, s, sep string) (a, b int) {
 func printRungs(rungs []Rung) string {
 	var b strings.Builder
 	for _, r := range rungs {
-		fmt.Fprintf(&b, "%s %dx%d@%g %d..%d buffer %d %s@%d cost %.2f\n", r.Name, r.Width, r.Height, r.MaxFrameRate,
-			r.Bitrate, r.MaxBitrate, r.BufferSize, r.Profile, r.Level, r.Cost)
+		fmt.Fprintf(&b, "%s %dx%d@%g %d..%d buffer %d cost %.2f\n", r.Name, r.Width, r.Height, r.MaxFrameRate,
+			r.Bitrate, r.MaxBitrate, r.BufferSize, r.Cost)
 	}
 	if len(rungs) == 0 {
 		return "none\n"
